@@ -1,0 +1,42 @@
+# Each target works alone on a fresh machine with Python 3.11 or newer.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+CORE   := $(VENV)/.core
+DEV    := $(VENV)/.dev
+JOBS   ?= 2
+
+.PHONY: run test test-long lint bench docs clean
+
+run: $(CORE)  ## the quickstart: compare strategies for Mixtral-8x7B on an A6000
+	$(BIN)/moesim run quickstart --out out/quickstart
+
+test: $(DEV)  ## the whole suite, but for what takes minutes
+	$(BIN)/python -m pytest -n $(JOBS) -m "not long"
+
+test-long: $(DEV)  ## what takes minutes
+	$(BIN)/python -m pytest -m long
+
+lint: $(DEV)  ## style, types, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV)  ## rates, printed beside a bare SimPy loop of the same run
+	$(BIN)/python -m benchmarks
+
+docs: $(DEV)  ## regenerate what documents take from the program
+	$(BIN)/python -m docs.generate
+
+clean:
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(CORE): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(DEV): $(CORE)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,hw]"
+	touch $@

@@ -1,0 +1,1 @@
+"""Measures this computer into a Machine file."""

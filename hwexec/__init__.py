@@ -1,0 +1,1 @@
+"""Runs a Schedule on this computer and gives its measured Timeline."""
