@@ -1,0 +1,35 @@
+"""Reading a measured curve between and beyond its points."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from sim.machine import Curve
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Seconds read off a curve; `beyond` if no measurement surrounds the point."""
+
+    seconds: float
+    beyond: bool
+
+
+def read_curve(curve: Curve, x: float) -> Reading:
+    """Linear between points, which is exact for a fixed cost plus a rate.
+
+    Below the first point its seconds stand (a fixed cost), above the last the slope of the last segment goes on,
+    or, for a single point, proportion.
+    """
+    xs, ys = curve.x, curve.seconds
+    if x <= xs[0]:
+        return Reading(ys[0], beyond=x < xs[0])
+    if x >= xs[-1]:
+        if len(xs) == 1:
+            return Reading(ys[0] * x / xs[0], beyond=x > xs[0])
+        slope = max(0.0, (ys[-1] - ys[-2]) / (xs[-1] - xs[-2]))
+        return Reading(ys[-1] + slope * (x - xs[-1]), beyond=x > xs[-1])
+    i = bisect_right(xs, x)
+    share = (x - xs[i - 1]) / (xs[i] - xs[i - 1])
+    return Reading(ys[i - 1] + share * (ys[i] - ys[i - 1]), beyond=False)

@@ -1,0 +1,120 @@
+"""Seconds of one kernel: read from a table of its exact shape, else from the machine's roofline."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.curve import read_curve
+from sim.errors import InputError
+from sim.machine import Kernel, Machine, Roofline, Stack
+from sim.model import MoEModel
+from sim.precision import Precisions
+from sim.schedule import Kind
+from sim.shapes import Shape, kernel_precision, kernel_shape
+from sim.work import work
+
+
+class OpSize(NamedTuple):
+    """What the cost of an op depends on besides its kind and lane; see `sim.work.work` for the meanings."""
+
+    layer: int
+    expert: int = -1
+    tokens: int = 0
+    context: int = 0
+    sequences: int = 1
+    size_bytes: int = 0
+
+
+class KernelCost:
+    """Prices the compute ops of one model on one machine."""
+
+    def __init__(
+        self, machine: Machine, model: MoEModel, precisions: Precisions, stack: Stack, warnings: dict[str, None]
+    ) -> None:
+        self._machine, self._model, self._precisions, self._stack = machine, model, precisions, stack
+        self._warnings = warnings
+        self._tables: dict[tuple[str, str, str, Shape, str], list[Kernel]] = {}
+        for kernel in machine.kernels:
+            for phase in ("prefill", "decode") if kernel.phase == "any" else (kernel.phase,):
+                key = (kernel.device, kernel.kind, phase, kernel.shape, kernel.precision)
+                self._tables.setdefault(key, []).append(kernel)
+        self.layer_class = _layer_classes(model)
+
+    def cost(self, device: str, kind: Kind, size: OpSize) -> tuple[float, float]:
+        """Seconds at full speed and the bytes read meanwhile; raises InputError if the machine cannot tell."""
+        name = kind.name.lower()
+        need = work(
+            self._model, name, size.layer, expert=size.expert, tokens=size.tokens, context=size.context,
+            sequences=size.sequences, precisions=self._precisions,
+        )  # fmt: skip
+        precision = kernel_precision(self._precisions, name, size.expert)
+        phase = "prefill" if size.tokens > size.sequences else "decode"
+        shape = kernel_shape(self._model, name, size.layer, size.expert)
+        tables = self._tables.get((device, name, phase, shape, precision))
+        if tables:
+            seconds = self._measured(tables, name, phase, size)
+        else:
+            line = self._roofline(device, name, precision)
+            seconds = line.fixed_s + max(need.read_bytes / line.bytes_per_s, need.flop / line.flop_per_s)
+            if self._machine.origin == "measured":
+                self._warnings[f"{device} {name} of shape {shape} in {precision} was not measured: roofline"] = None
+        for key in (f"{device}.{name}.{precision}", f"{device}.{name}"):
+            if key in self._stack.slowdown:
+                return seconds * self._stack.slowdown[key], need.read_bytes
+        return seconds, need.read_bytes
+
+    def _measured(self, tables: list[Kernel], kind: str, phase: str, size: OpSize) -> float:
+        """Read the table; a prefill of several prompts is priced as one prompt after the other."""
+        repeats = size.sequences if kind == "attention" and phase == "prefill" else 1
+        x = size.tokens / repeats
+        readings = [(kernel.context or 0.0, read_curve(kernel.curve, x)) for kernel in tables]
+        if any(reading.beyond and x > tables[0].curve.x[-1] for _, reading in readings):
+            self._warnings[f"{tables[0].device} {kind} above {tables[0].curve.x[-1]:g} tokens is extrapolated"] = None
+        readings.sort(key=lambda pair: pair[0])
+        contexts = [context for context, _ in readings]
+        seconds = [reading.seconds for _, reading in readings]
+        if size.context > contexts[-1] > 0:
+            self._warnings[f"{tables[0].device} {kind} beyond a context of {contexts[-1]:g} is extrapolated"] = None
+        return repeats * _along(contexts, seconds, size.context)
+
+    def _roofline(self, device: str, kind: str, precision: str) -> Roofline:
+        lines = [line for line in self._machine.rooflines if (line.device, line.kind) == (device, kind)]
+        for line in lines:
+            if line.precision == precision:
+                return line
+        for line in lines:
+            if line.precision is None:
+                return line
+        raise InputError(
+            f"machine {self._machine.name} cannot time a kernel",
+            field="rooflines",
+            value=f"{device} {kind} {precision}",
+            remedy="calibrate this shape and precision, or choose one that the machine file has",
+        )
+
+
+def _along(contexts: list[float], seconds: list[float], context: float) -> float:
+    """Interpolate over context, going on with the last slope."""
+    if len(contexts) == 1:
+        return seconds[0]
+    i = min(max(int(np.searchsorted(contexts, context)), 1), len(contexts) - 1)
+    slope = (seconds[i] - seconds[i - 1]) / (contexts[i] - contexts[i - 1])
+    return max(0.0, seconds[i - 1] + slope * (context - contexts[i - 1]))
+
+
+def _layer_classes(model: MoEModel) -> NDArray[np.int64]:
+    """For each block, a number that blocks of equal cost share."""
+    numbers: dict[tuple[object, ...], int] = {}
+    classes = []
+    for layer in range(model.n_layers):
+        key = (
+            model.attention_params(layer),
+            model.moe_index(layer) >= 0,
+            model.kv_tokens(layer, 1 << 40),
+            layer < model.encoder_layers,
+        )
+        classes.append(numbers.setdefault(key, len(numbers)))
+    return np.array(classes, np.int64)

@@ -1,0 +1,242 @@
+"""The lanes of the reference engine, as SimPy processes: the host that dispatches, fifo queues, priority queues."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from heapq import heappop, heappush
+
+import simpy
+
+from sim.schedule import Kind, Lane
+from sim.sharing import Process, SharedCapacity, Uses
+
+_WAIT, _CANCEL = int(Kind.WAIT), int(Kind.CANCEL)
+_LAST = 2  # SimPy priority after URGENT and NORMAL
+
+
+class Job:
+    """One op on its way through the engine; `end` is None until it has ended."""
+
+    __slots__ = (
+        "cancelled",
+        "deps",
+        "dispatch_s",
+        "dispatched",
+        "duration_s",
+        "end",
+        "index",
+        "kind",
+        "lane",
+        "pending",
+        "priority",
+        "ready",
+        "start",
+        "uses",
+        "waiters",
+    )
+
+    def __init__(
+        self, index: int, kind: int, lane: int, priority: int, duration_s: float, dispatch_s: float, uses: Uses
+    ) -> None:
+        self.index, self.kind, self.lane, self.priority = index, kind, lane, priority
+        self.duration_s, self.dispatch_s, self.uses = duration_s, dispatch_s, uses
+        self.deps: Sequence[Job] = ()  # dropped once the op is handed over
+        self.pending = 0  # dependencies that had not ended then
+        self.waiters: list[Job] | None = None  # jobs that count this one among their pending
+        self.ready: simpy.Event | None = None  # what a lane yields on while its head has pending dependencies
+        self.dispatched = 0.0
+        self.start: float | None = None
+        self.end: float | None = None
+        self.cancelled = False
+
+
+class SimLane(ABC):
+    """Does one job at a time."""
+
+    def __init__(self, env: simpy.Environment, sharing: SharedCapacity) -> None:
+        self.env = env
+        self.sharing = sharing
+        self.lanes: Sequence[SimLane] = ()  # all lanes, by number
+        self.asleep: simpy.Event | None = None
+        env.process(self.work())
+
+    @abstractmethod
+    def work(self) -> Process:
+        """The lane's process: take the next job, run it, forever."""
+
+    def hand_over(self, job: Job) -> None:
+        """Put a job that has just been dispatched in the queue."""
+        raise NotImplementedError
+
+    def notify(self, job: Job) -> None:
+        """The last pending dependency of `job` has ended."""
+        if job.ready is not None:
+            job.ready.succeed()
+
+    def wake(self) -> None:
+        """Tell a lane that has run out of jobs that there is one."""
+        if self.asleep is not None:
+            self.asleep.succeed()
+            self.asleep = None
+
+    def sleep(self) -> simpy.Event:
+        """The event that `wake` makes happen."""
+        self.asleep = event = self.env.event()
+        return event
+
+    def until_ready(self, job: Job) -> Process:
+        """Block the lane on a job whose dependencies are pending."""
+        job.ready = self.env.event()
+        yield job.ready
+
+    def run(self, job: Job) -> Process:
+        """Spend the job's time."""
+        job.start = self.env.now
+        if job.uses:
+            yield from self.sharing.run(job.uses, job.duration_s)
+        elif job.duration_s:
+            yield self.env.timeout(job.duration_s)
+        self.end(job)
+
+    def end(self, job: Job) -> None:
+        """Record the end and tell those who wait for it."""
+        job.end = self.env.now
+        if job.waiters is not None:
+            for waiter in job.waiters:
+                waiter.pending -= 1
+                if not waiter.pending and waiter.end is None:
+                    self.lanes[waiter.lane].notify(waiter)
+            job.waiters = None
+
+
+class FifoLane(SimLane):
+    """Strictly in issue order, like a CUDA stream: a head that is not ready blocks those behind it."""
+
+    def __init__(self, env: simpy.Environment, sharing: SharedCapacity) -> None:
+        self.queue: deque[Job] = deque()
+        super().__init__(env, sharing)
+
+    def hand_over(self, job: Job) -> None:
+        """Append to the queue."""
+        self.queue.append(job)
+        if self.asleep is not None:
+            self.wake()
+
+    def work(self) -> Process:
+        """Run the head once it is ready; a job cancelled in the meantime takes no time."""
+        while True:
+            if not self.queue:
+                yield self.sleep()
+            job = self.queue.popleft()
+            if job.pending and job.end is None:
+                yield from self.until_ready(job)
+            if job.end is None:
+                yield from self.run(job)
+
+
+class PriorityLane(SimLane):
+    """Lowest priority number first among the jobs that are ready, then issue order; never pre-empted."""
+
+    def __init__(self, env: simpy.Environment, sharing: SharedCapacity) -> None:
+        self.queue: list[tuple[int, int, Job]] = []
+        super().__init__(env, sharing)
+
+    def hand_over(self, job: Job) -> None:
+        """Queue the job if it is ready; otherwise `notify` will."""
+        if not job.pending:
+            self.notify(job)
+
+    def notify(self, job: Job) -> None:
+        """Queue a job whose dependencies have all ended."""
+        heappush(self.queue, (job.priority, job.index, job))
+        self.wake()
+
+    def work(self) -> Process:
+        """Choose only after everything else at this instant has happened, so that the choice sees it."""
+        while True:
+            if not self.queue:
+                yield self.sleep()
+            yield _Settled(self.env)
+            job = heappop(self.queue)[2]
+            if job.end is None:
+                yield from self.run(job)
+
+
+class HostLane(SimLane):
+    """The dispatching thread: hands each op to its lane in program order and does the host's own ops itself."""
+
+    def __init__(self, env: simpy.Environment, sharing: SharedCapacity) -> None:
+        self.todo: deque[Job] = deque()
+        super().__init__(env, sharing)
+
+    def issue(self, jobs: Sequence[Job]) -> None:
+        """Append to the program."""
+        self.todo.extend(jobs)
+        if jobs:
+            self.wake()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the host has handled all that was issued so far."""
+        return self.asleep is not None and not self.todo
+
+    def work(self) -> Process:
+        """Dispatch, then hand over, wait, cancel or compute."""
+        env = self.env
+        while True:
+            if not self.todo:
+                yield self.sleep()
+            job = self.todo.popleft()
+            if job.dispatch_s:
+                yield env.timeout(job.dispatch_s)
+            job.dispatched = env.now
+            if job.kind == _CANCEL:
+                self._cancel(job)
+                continue
+            self._count_pending(job)
+            if job.lane:
+                self.lanes[job.lane].hand_over(job)
+                continue
+            if job.pending:
+                yield from self.until_ready(job)
+            yield from self.run(job)
+            if job.kind == _WAIT:
+                job.start = job.dispatched  # the host is held from here on
+
+    def _count_pending(self, job: Job) -> None:
+        for dependency in job.deps:
+            if dependency.end is None:
+                job.pending += 1
+                if dependency.waiters is None:
+                    dependency.waiters = []
+                dependency.waiters.append(job)
+        job.deps = ()
+
+    def _cancel(self, job: Job) -> None:
+        for target in job.deps:
+            if target.start is None:
+                target.start = self.env.now
+                target.cancelled = True
+                self.end(target)
+                if target.ready is not None and target.pending:
+                    target.ready.succeed()  # its lane moves on
+        job.deps = ()
+        job.start = self.env.now
+        self.end(job)
+
+
+class _Settled(simpy.Event):
+    """Happens now, after all other events of this instant."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        env.schedule(self, priority=_LAST)  # type: ignore[arg-type]
+
+
+def make_lane(lane: Lane, env: simpy.Environment, sharing: SharedCapacity) -> SimLane:
+    """The process for a lane of a schedule."""
+    return (PriorityLane if lane.discipline == "priority" else FifoLane)(env, sharing)

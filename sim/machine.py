@@ -1,0 +1,207 @@
+"""Machine: what a computer can do, measured or from datasheets, as one versioned JSON file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
+
+from sim.errors import FormatError, InputError
+from sim.files import write_text
+
+VERSION = 1
+Bytes = Annotated[int, Field(ge=0)]
+Demand = dict[str, NonNegativeFloat]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Memory(_Part):
+    """A memory: what the label says and what a program can really use."""
+
+    nominal_bytes: Bytes
+    usable_bytes: Bytes
+
+
+class Device(_Part):
+    """A processor. `traffic`: bytes it moves through each shared capacity for a byte that a kernel reads."""
+
+    traffic: Demand = {}
+
+
+class LaneProfile(_Part):
+    """How a lane of a schedule runs here: on which device, and what it occupies while it does (`cores: 1`)."""
+
+    device: str
+    uses: Demand = {}
+
+
+class Curve(_Part):
+    """Seconds measured over an axis of sizes, with the relative spread (IQR / median) of each point."""
+
+    x: tuple[PositiveFloat, ...]
+    seconds: tuple[PositiveFloat, ...]
+    spread: tuple[NonNegativeFloat, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.x or len(self.x) != len(self.seconds):
+            raise ValueError("x and seconds must have the same, positive length")
+        if self.spread and len(self.spread) != len(self.x):
+            raise ValueError("spread must be empty or as long as x")
+        if list(self.x) != sorted(set(self.x)):
+            raise ValueError("x must increase strictly")
+        return self
+
+
+class Link(_Part):
+    """Transfers of one direction and kind of host memory: a curve over bytes.
+
+    `traffic`: bytes through each shared capacity for a byte transferred (pageable copies pass DRAM more often).
+    """
+
+    direction: Literal["h2d", "d2h", "read"]
+    memory: Literal["pinned", "pageable", "storage"]
+    curve: Curve
+    traffic: Demand = {}
+    source: str
+
+
+class Kernel(_Part):
+    """Seconds of one kind of kernel of one exact shape, over tokens (attention in decode: a curve for each context)."""
+
+    device: str
+    kind: Literal["attention", "gate", "expert", "combine", "head"]
+    phase: Literal["any", "prefill", "decode"] = "any"
+    shape: tuple[int, ...]
+    precision: str
+    context: PositiveFloat | None = None
+    curve: Curve
+    source: str
+
+
+class Roofline(_Part):
+    """For shapes that were not measured: `fixed_s + max(bytes / bytes_per_s, flop / flop_per_s)`."""
+
+    device: str
+    kind: Literal["attention", "gate", "expert", "combine", "head"]
+    precision: str | None = None
+    bytes_per_s: PositiveFloat
+    flop_per_s: PositiveFloat
+    fixed_s: NonNegativeFloat
+    source: str
+
+
+class Stack(_Part):
+    """What belongs to software: host seconds to dispatch each kind of op, to resume after a wait, to hand over work.
+
+    `handoff_s` is added, by device, to an op that waits for another lane; `slowdown` multiplies kernels, keyed by
+    `device.kind` or `device.kind.precision` (dequantisation).
+    """
+
+    dispatch_s: dict[str, NonNegativeFloat]
+    sync_s: NonNegativeFloat
+    handoff_s: dict[str, NonNegativeFloat] = {}
+    copies: Literal["pinned", "pageable"]
+    slowdown: dict[str, PositiveFloat] = {}
+    source: str
+
+
+class Machine(_Part):
+    """One computer: memories, lanes, links, kernels, shared capacities (units a second) and software stacks."""
+
+    format: Literal["moesim-machine"] = "moesim-machine"
+    version: int = VERSION
+    name: str
+    origin: Literal["measured", "datasheet"]
+    description: str = ""
+    fingerprint: dict[str, str] = {}
+    memory: dict[str, Memory]
+    devices: dict[str, Device]
+    lanes: dict[str, LaneProfile]
+    capacities: dict[str, PositiveFloat] = {}
+    links: tuple[Link, ...]
+    kernels: tuple[Kernel, ...] = ()
+    rooflines: tuple[Roofline, ...] = ()
+    stacks: dict[str, Stack]
+    sources: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for where, names, known in (
+            ("lanes", [lane.device for lane in self.lanes.values()], self.devices),
+            ("lanes.uses", [c for lane in self.lanes.values() for c in lane.uses], self.capacities),
+            ("devices.traffic", [c for device in self.devices.values() for c in device.traffic], self.capacities),
+            ("links.traffic", [c for link in self.links for c in link.traffic], self.capacities),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{where} names {name!r}, which is not among {sorted(known)}")
+        if not self.stacks:
+            raise ValueError("stacks must hold at least one software stack")
+        return self
+
+    def stack(self, name: str | None = None) -> Stack:
+        """A software stack by name, or the first; raises InputError listing those there are."""
+        if name is None:
+            return next(iter(self.stacks.values()))
+        if name not in self.stacks:
+            raise InputError(
+                f"machine {self.name} has no such stack",
+                field="stack",
+                value=name,
+                remedy=f"choose one of {', '.join(self.stacks)}",
+            )
+        return self.stacks[name]
+
+    def save(self, path: str | Path) -> None:
+        """Write the machine file, atomically; equal machines give equal bytes."""
+        write_text(path, self.model_dump_json(indent=1, exclude_defaults=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a machine file; raises FormatError naming the first field that is wrong."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError("cannot read the machine file", file=path, remedy=str(error.strerror)) from error
+        except ValueError as error:
+            raise FormatError(
+                f"is not JSON: {error}", file=path, remedy="give a file made by `moesim calibrate`"
+            ) from error
+        return cls.parse(data, path)
+
+    @classmethod
+    def parse(cls, data: Any, path: str | Path) -> Self:
+        """Check a machine given as plain data; `path` is only for messages."""
+        if not isinstance(data, dict) or data.get("format", "moesim-machine") != "moesim-machine":
+            raise FormatError("is not a machine file", file=path, remedy="give a file made by `moesim calibrate`")
+        version = data.get("version", VERSION)
+        if isinstance(version, int) and version > VERSION:
+            raise FormatError(
+                "was written by a newer moesim",
+                file=path,
+                field="version",
+                value=version,
+                remedy=f"update moesim, or calibrate again (this one reads version {VERSION})",
+            )
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise FormatError(**describe(error), file=path) from error
+
+
+def describe(error: ValidationError) -> dict[str, Any]:
+    """The first complaint of pydantic as the words of an InputError."""
+    first = error.errors(include_url=False)[0]
+    value = first["input"] if first["type"] not in {"missing", "value_error"} else None
+    return {
+        "message": first["msg"][0].lower() + first["msg"][1:],
+        "field": ".".join(str(part) for part in first["loc"]) or None,
+        "value": value,
+        "remedy": "see `moesim schema` for what is allowed",
+    }

@@ -1,0 +1,102 @@
+"""Timeline: what happened when, simulated or measured; all reports read this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.columnar import read_table, write_table
+from sim.errors import FormatError
+from sim.schedule import Kind, Schedule
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds since the start of the run at which each op was dispatched, started and ended."""
+
+    dispatched_s: NDArray[np.float64]
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    cancelled: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.end_s)
+
+
+def join_times(pieces: Iterable[Times]) -> Times:
+    """The times of consecutive pieces as one."""
+    kept = list(pieces)
+    return Times(*(np.concatenate([getattr(piece, column.name) for piece in kept]) for column in fields(Times)))
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A Schedule with its Times. `source` is `simulated` or `measured`; `meta` says where and how."""
+
+    schedule: Schedule
+    times: Times
+    source: str = "simulated"
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def makespan_s(self) -> float:
+        """From the start of the run to the end of its last op."""
+        return float(self.times.end_s.max(initial=0.0))
+
+    @cached_property
+    def step_end_s(self) -> NDArray[np.float64]:
+        """End of each step: of its head op, which yields the token, or else of its last op to end."""
+        ops, end = self.schedule.ops, self.times.end_s
+        ends = np.zeros(len(self.schedule.steps))
+        heads = np.flatnonzero(ops.kind == Kind.HEAD)
+        chosen = heads if len(np.unique(ops.step[heads])) == len(ends) else np.arange(len(ops))
+        np.maximum.at(ends, ops.step[chosen], end[chosen])
+        return ends
+
+    def busy_s(self, lane: str) -> float:
+        """Seconds in which the lane works; the host's include dispatching and leave out waiting."""
+        ops, times = self.schedule.ops, self.times
+        mine = ops.lane == self.schedule.lane_index[lane]
+        worked = mine & (ops.kind != Kind.WAIT)
+        busy = float((times.end_s - times.start_s)[worked].sum())
+        return busy + self.dispatch_s if self.schedule.lane_index[lane] == 0 else busy
+
+    @cached_property
+    def dispatch_s(self) -> float:
+        """Seconds that the host spends dispatching, as simulated or as measured."""
+        ops, times = self.schedule.ops, self.times
+        host = ops.lane == 0
+        free = np.where(host, times.end_s, times.dispatched_s)  # when the host turns to the next op
+        before = np.concatenate(([0.0], free[:-1]))
+        return float(np.maximum(times.dispatched_s - before, 0.0).sum())
+
+    def save(self, path: str | Path) -> None:
+        """Write the times as one Arrow file, atomically; the schedule is saved by itself."""
+        write_table(
+            path,
+            kind="timeline",
+            version=FORMAT_VERSION,
+            columns=vars(self.times),
+            meta={"source": self.source, "meta": self.meta},
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, schedule: Schedule) -> Self:
+        """Read what `save` wrote, for the schedule it belongs to; raises FormatError otherwise."""
+        columns, meta = read_table(path, kind="timeline", version=FORMAT_VERSION)
+        times = Times(**columns)
+        if len(times) != len(schedule):
+            raise FormatError(
+                f"holds {len(times)} ops, the schedule {len(schedule)}",
+                file=path,
+                remedy="give the schedule that this timeline was made from",
+            )
+        return cls(schedule, times, meta["source"], meta["meta"])
