@@ -1,0 +1,43 @@
+"""The clock that a strategy may ask: an engine that has run up to the host's present moment."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sim.cost import CostModel
+from sim.engine import Engine
+from sim.schedule import Lane, Ops
+
+
+class Clock(Protocol):
+    """Runs what was issued so far; later ops cannot change its answers."""
+
+    def issue(self, ops: Ops) -> None:
+        """Append the ops issued since the last call."""
+
+    def now_s(self) -> float:
+        """The host's present moment."""
+
+    def ended(self, op: int) -> bool:
+        """Whether that op has ended by now."""
+
+
+class SimulatedClock:
+    """Answers from the reference engine."""
+
+    def __init__(self, lanes: tuple[Lane, ...], costs: CostModel) -> None:
+        self._lanes, self._costs = lanes, costs
+        self._engine = Engine(lanes, costs.capacities)
+
+    def issue(self, ops: Ops) -> None:
+        """Feed the engine and let the host catch up."""
+        self._engine.feed(ops, self._costs.of(ops, self._lanes))
+        self._engine.advance()
+
+    def now_s(self) -> float:
+        """The engine's present moment."""
+        return self._engine.now
+
+    def ended(self, op: int) -> bool:
+        """Whether that op has ended."""
+        return self._engine.ended(op)

@@ -1,0 +1,93 @@
+"""Memory: what a run keeps on the GPU and on the host, and whether that fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim.errors import DoesNotFit
+from sim.machine import Machine
+from sim.model import MoEModel
+from sim.precision import PRECISIONS, Precisions
+
+GPU_MEMORY, HOST_MEMORY = "gpu0", "host"
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes by purpose in one memory."""
+
+    memory: str
+    items: dict[str, int]
+
+    @property
+    def total_bytes(self) -> int:
+        """The sum."""
+        return sum(self.items.values())
+
+    def check(self, machine: Machine, who: str) -> None:
+        """Raise DoesNotFit, showing the sum, if the machine's usable memory is smaller."""
+        if self.total_bytes > (usable := machine.memory[self.memory].usable_bytes):
+            parts = " + ".join(f"{name} {_gb(size)}" for name, size in self.items.items() if size)
+            raise DoesNotFit(
+                f"{who} does not fit {machine.name}: {parts} = {_gb(self.total_bytes)} GB > {_gb(usable)} GB usable",
+                field=f"memory.{self.memory}",
+                remedy="cache fewer experts, use a lower precision or a shorter context, or choose a larger machine",
+            )
+
+
+def gpu_footprint(
+    model: MoEModel, precisions: Precisions, *, expert_slots: int, block_buffers: int = 0, sequences: int, context: int,
+    step_tokens: int,
+) -> Footprint:  # fmt: skip
+    """What one GPU holds at the worst moment of a run.
+
+    `context`: longest prompt plus output of a sequence; `step_tokens`: most tokens of one forward pass, which sets the
+    activations (residual, normed input, query/key/value, one expert's intermediate, top-k outputs) and logits in fp32.
+    With `block_buffers` the blocks' non-expert weights stream and only embeddings, head and that many blocks stay.
+    """
+    resident = model.resident_bytes(precisions.rest)
+    if block_buffers:
+        blocks = [model.layer_bytes(layer, precisions.rest) for layer in range(model.n_layers)]
+        resident = resident - sum(blocks) + block_buffers * max(blocks)
+    return Footprint(
+        GPU_MEMORY,
+        {
+            "non-expert weights": resident,
+            "expert slots": expert_slots * model.expert_bytes(precisions.experts),
+            "KV cache": round(sequences * model.kv_bytes(context, precisions.kv)),
+            "activations": activation_bytes(model, precisions, sequences, step_tokens),
+        },
+    )
+
+
+def host_footprint(model: MoEModel, precisions: Precisions, *, everything_on_gpu: bool) -> Footprint:
+    """What the host holds: a copy of every routed expert, unless none is offloaded."""
+    experts = 0 if everything_on_gpu else model.n_slots_total * model.expert_bytes(precisions.experts)
+    return Footprint(HOST_MEMORY, {"experts": experts})
+
+
+def activation_bytes(model: MoEModel, precisions: Precisions, sequences: int, step_tokens: int) -> int:
+    """Working memory of the widest moment of a forward pass."""
+    element_bytes = 2 if PRECISIONS[precisions.rest].bits <= 16 else 4
+    a = model.attention
+    heads = a.heads * max(a.head_dim, a.nope_head_dim + a.rope_head_dim)
+    widest = max(model.expert_hidden * (model.matrices - 1), model.dense_hidden * (model.matrices - 1), 3 * heads)
+    per_token = (3 + model.top_k) * model.hidden + widest
+    return step_tokens * per_token * element_bytes + sequences * model.vocab * 4
+
+
+def fitting_slots(
+    model: MoEModel, precisions: Precisions, machine: Machine, *, extra_slots: int, block_buffers: int = 0,
+    sequences: int, context: int, step_tokens: int,
+) -> int:  # fmt: skip
+    """How many experts can be cached on the GPU beside all else (0 if not even that fits)."""
+    rest = gpu_footprint(
+        model, precisions, expert_slots=extra_slots, block_buffers=block_buffers, sequences=sequences,
+        context=context, step_tokens=step_tokens,
+    )  # fmt: skip
+    free = machine.memory[GPU_MEMORY].usable_bytes - rest.total_bytes
+    return max(0, min(model.n_slots_total, free // model.expert_bytes(precisions.experts)))
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.3g}"

@@ -1,0 +1,257 @@
+"""Program: the verbs that a strategy writes a Schedule with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sim.clock import Clock
+from sim.errors import ScheduleError
+from sim.model import MoEModel
+from sim.precision import PRECISIONS, Precisions
+from sim.recorder import OpRecorder, join
+from sim.schedule import NO_EXPERT, NO_SLOT, Kind, Lane, Ops, Phase, Reason, Schedule, Step
+from sim.slots import Key, Slots
+
+GPU, H2D, D2H, CPU, HOST_LANE, WORKER, STORAGE = "gpu0", "gpu0.h2d", "gpu0.d2h", "cpu", "host", "worker", "storage"
+_CODE = {name: i for i, name in enumerate(PRECISIONS)}
+_NAN = float("nan")
+
+
+def default_lanes(*, copy_priority: bool = False) -> tuple[Lane, ...]:
+    """The lanes of one GPU and its host; with `copy_priority`, uploads queue by priority number."""
+    uploads = Lane(H2D, "priority" if copy_priority else "fifo")
+    return (Lane(HOST_LANE), Lane(GPU), uploads, Lane(D2H), Lane(CPU), Lane(WORKER), Lane(STORAGE))
+
+
+class Program:
+    """Every verb issues one op, in program order, and returns its number, to be named in `after` by later ops.
+
+    What the data flow demands is added by itself: compute follows the hidden state it reads, an expert on the GPU
+    follows the load of its weights, a load follows the last reader of the slot it overwrites.
+    """
+
+    def __init__(
+        self, model: MoEModel, precisions: Precisions, lanes: Sequence[Lane], *, n_slots: int = 0,
+        start_slots: Sequence[Key] = (), clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.precisions, self.lanes = model, precisions, tuple(lanes)
+        self.slots = Slots(n_slots, start_slots)
+        self.n_slots, self.start_slots = n_slots, tuple(start_slots)
+        self.expert_bytes = model.expert_bytes(precisions.experts)
+        self.hidden: int | None = None  # the op that makes the present hidden state
+        self.steps: list[Step] = []
+        self.asked = False
+        self._held: list[int] = []
+        self._clock = clock
+        self._ops = OpRecorder()
+        self._blocks: list[Ops] = []
+        self._lane = {lane.name: i for i, lane in enumerate(self.lanes)}
+        self._expert_code, self._rest_code = _CODE[precisions.experts], _CODE[precisions.rest]
+        self._tokens = self._context = 0
+        self._sequences = 1
+        self._step = -1
+
+    # -- steps ---------------------------------------------------------------------------------------------
+
+    def begin_step(self, phase: Phase, batch: int, *, sequences: int, tokens: int, context: int) -> None:
+        """Start a forward pass over `tokens` tokens of `sequences` sequences that attend to `context` entries each."""
+        self.steps.append(Step(phase, batch, sequences, tokens, len(self._ops)))
+        self._step += 1
+        self._tokens, self._context, self._sequences = tokens, context, sequences
+        self.hidden = None if self.hidden is None or phase == Phase.PREFILL else self.hidden
+
+    def hold_back(self, *ops: int) -> None:
+        """Let the next model op on the GPU wait for these ops as well."""
+        self._held.extend(ops)
+
+    # -- compute -------------------------------------------------------------------------------------------
+
+    def attention(self, layer: int, after: Iterable[int] = ()) -> int:
+        """Attention of a block over the hidden state, which it replaces."""
+        self.hidden = self._compute(Kind.ATTENTION, layer, after, context=self._context)
+        return self.hidden
+
+    def gate(self, layer: int, after: Iterable[int] = ()) -> int:
+        """The router of block `layer` on the present hidden state."""
+        return self._compute(Kind.GATE, layer, after)
+
+    def shared(self, layer: int, after: Iterable[int] = ()) -> int:
+        """The block's shared expert, or its dense FFN, over all tokens."""
+        return self._compute(Kind.EXPERT, layer, after)
+
+    def expert(
+        self, layer: int, expert: int, tokens: int, *, on: str = GPU, after: Iterable[int] = (),
+        reason: Reason = Reason.HIT,
+    ) -> int:  # fmt: skip
+        """A routed expert over `tokens` tokens; on the GPU its weights must be in a slot, or on their way."""
+        lane = self._lane[on]
+        deps = list(after)
+        slot, key = NO_SLOT, (layer, expert)
+        if on == GPU:
+            source = self.slots.source(key)
+            if source is not None:
+                deps.append(source)
+            slot = self.slots.use(key, len(self._ops), lane)
+        return self._ops.append(
+            (Kind.EXPERT, lane, reason, self._expert_code, self._step, layer, expert, slot, tokens, 0,
+             self._sequences, 0, 0, _NAN),
+            deps,
+        )  # fmt: skip
+
+    def combine(self, layer: int, after: Iterable[int]) -> int:
+        """Sum the experts' outputs into the hidden state."""
+        self.hidden = self._compute(Kind.COMBINE, layer, after)
+        return self.hidden
+
+    def head(self, after: Iterable[int] = ()) -> int:
+        """The language-model head over the last token of each sequence: the step's new tokens."""
+        self.hidden = self._compute(Kind.HEAD, self.model.n_layers - 1, after, tokens=self._sequences)
+        return self.hidden
+
+    # -- weights -------------------------------------------------------------------------------------------
+
+    def resident(self, layer: int, expert: int) -> bool:
+        """Whether the weights are in a slot, or on their way to one."""
+        return (layer, expert) in self.slots
+
+    def load(
+        self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.DEMAND, priority: int = 0,
+        lane: str = H2D,
+    ) -> int:  # fmt: skip
+        """Copy an expert's weights into the slot that has been free longest."""
+        key, number = (layer, expert), self._lane[lane]
+        slot, waits = self.slots.take(key)
+        op = self._move(Kind.LOAD, number, key, slot, [*list(after), *waits], reason, priority)
+        self.slots.fill(key, op, number)
+        return op
+
+    def load_block(self, layer: int, *, after: Iterable[int] = (), reason: Reason = Reason.STREAM) -> int:
+        """Copy a block's non-expert weights into a buffer that the strategy keeps free for them."""
+        return self._ops.append(
+            (Kind.LOAD, self._lane[H2D], reason, self._rest_code, self._step, layer, NO_EXPERT, NO_SLOT, 0, 0, 1, 0,
+             self.model.layer_bytes(layer, self.precisions.rest), _NAN),
+            list(after),
+        )  # fmt: skip
+
+    def unload(
+        self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.SWAP, priority: int = 0
+    ) -> int:
+        """Copy an expert's weights back to the host and give up its slot."""
+        key, number = (layer, expert), self._lane[D2H]
+        deps = list(after)
+        source = self.slots.source(key)
+        if source is not None:
+            deps.append(source)
+        slot = self.slots.use(key, len(self._ops), number)
+        op = self._move(Kind.UNLOAD, number, key, slot, deps, reason, priority)
+        self.slots.give_up(key)
+        return op
+
+    def drop(self, layer: int, expert: int) -> None:
+        """Give up an expert's slot without a copy; the host has the weights still."""
+        self.slots.give_up((layer, expert))
+
+    def send(
+        self, lane: str, tokens: int, *, layer: int = -1, after: Iterable[int] = (), reason: Reason = Reason.OFFLOAD,
+        priority: int = 0,
+    ) -> int:  # fmt: skip
+        """Copy `tokens` activations (hidden size × 2 bytes, 4 in fp32) over a copy lane."""
+        element_bytes = 4 if self.precisions.rest == "fp32" else 2
+        size_bytes = tokens * self.model.hidden * element_bytes
+        return self._ops.append(
+            (Kind.SEND, self._lane[lane], reason, self._rest_code, self._step, layer, NO_EXPERT, NO_SLOT, tokens, 0,
+             self._sequences, priority, size_bytes, _NAN),
+            list(after),
+        )  # fmt: skip
+
+    def read(self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.DEMAND) -> int:
+        """Read an expert's weights from storage into host memory."""
+        return self._move(Kind.READ, self._lane[STORAGE], (layer, expert), NO_SLOT, list(after), reason, priority=0)
+
+    # -- host ----------------------------------------------------------------------------------------------
+
+    def software(
+        self, seconds: float, *, lane: str = HOST_LANE, after: Iterable[int] = (), reason: Reason = Reason.BOOKKEEPING
+    ) -> int:
+        """Host-side work whose author states its duration."""
+        return self._ops.append(
+            (Kind.SOFTWARE, self._lane[lane], reason, 0, self._step, -1, NO_EXPERT, NO_SLOT, 0, 0, 1, 0, 0, seconds),
+            list(after),
+        )
+
+    def wait(self, *ops: int) -> int:
+        """Hold the host until these ops have ended."""
+        return self._ops.append(
+            (Kind.WAIT, 0, Reason.MODEL, 0, self._step, -1, NO_EXPERT, NO_SLOT, 0, 0, 1, 0, 0, _NAN), ops
+        )
+
+    def cancel(self, op: int) -> int:
+        """Withdraw an op that has not started when the host gets here; those after it need not wait for it."""
+        return self._ops.append(
+            (Kind.CANCEL, 0, Reason.BOOKKEEPING, 0, self._step, -1, NO_EXPERT, NO_SLOT, 0, 0, 1, 0, 0, _NAN), (op,)
+        )
+
+    # -- the clock -----------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since the start of the run, at the host's present moment."""
+        return self._ask().now_s()
+
+    def done(self, op: int) -> bool:
+        """Whether an op has ended by the host's present moment."""
+        return self._ask().ended(op)
+
+    def _ask(self) -> Clock:
+        if self._clock is None:
+            raise ScheduleError("this strategy asks the clock, so that planning needs a machine")
+        self.asked = True
+        block = self._take()
+        if len(block):
+            self._clock.issue(block)
+        return self._clock
+
+    # -- the schedule --------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+    def lane_of(self, op: int) -> str:
+        """Name of the lane that an op was issued to."""
+        return self.lanes[self._ops.lane_of[op]].name
+
+    def schedule(self, **meta: Any) -> Schedule:
+        """Everything issued, as a Schedule."""
+        self._take()
+        return Schedule(
+            ops=join(self._blocks), lanes=self.lanes, steps=tuple(self.steps), model=self.model,
+            precisions=self.precisions, n_slots=self.n_slots, start_slots=self.start_slots,
+            clock_free=not self.asked, meta=meta,
+        )  # fmt: skip
+
+    def _take(self) -> Ops:
+        block = self._ops.take()
+        self._blocks.append(block)
+        return block
+
+    def _compute(
+        self, kind: Kind, layer: int, after: Iterable[int], *, tokens: int | None = None, context: int = 0
+    ) -> int:
+        deps = list(after)
+        if not deps and self.hidden is not None:
+            deps.append(self.hidden)
+        if self._held:
+            deps += self._held
+            self._held = []
+        return self._ops.append(
+            (kind, self._lane[GPU], Reason.MODEL, self._rest_code, self._step, layer, NO_EXPERT, NO_SLOT,
+             self._tokens if tokens is None else tokens, context, self._sequences, 0, 0, _NAN),
+            deps,
+        )  # fmt: skip
+
+    def _move(self, kind: Kind, lane: int, key: Key, slot: int, deps: list[int], reason: Reason, priority: int) -> int:
+        return self._ops.append(
+            (kind, lane, reason, self._expert_code, self._step, key[0], key[1], slot, 0, 0, 1, priority,
+             self.expert_bytes, _NAN),
+            deps,
+        )  # fmt: skip

@@ -1,0 +1,87 @@
+"""Finding strategies by name: those of this package and those that others add by entry point."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from sim.errors import InputError
+from sim.strategy import Strategy
+
+ENTRY_POINT = "moesim.strategies"
+_BUILT_IN = {
+    "all-resident": "all_resident:AllResident",
+    "layer-streaming": "layer_streaming:LayerStreaming",
+    "on-demand": "on_demand:OnDemand",
+    "cache": "cache:Cache",
+    "fiddler": "fiddler:Fiddler",
+    "oracle": "oracle:Oracle",
+}
+
+
+class Knob(NamedTuple):
+    """A knob's type annotation and its default."""
+
+    type: Any
+    default: Any
+
+
+@cache
+def strategies() -> dict[str, type[Strategy]]:
+    """All known strategies by name, built-in ones first; an entry point may not take a built-in name."""
+    found: dict[str, type[Strategy]] = {}
+    for name, where in _BUILT_IN.items():
+        module, attribute = where.split(":")
+        found[name] = getattr(import_module(f"sim.strategies.{module}"), attribute)
+    for point in sorted(entry_points(group=ENTRY_POINT), key=lambda p: p.name):
+        if point.name in found:
+            raise InputError(
+                f"{point.value} would replace a built-in strategy",
+                field=ENTRY_POINT,
+                value=point.name,
+                remedy="rename it",
+            )
+        found[point.name] = point.load()
+    return found
+
+
+def make_strategy(name: str, **knobs: Any) -> Strategy:
+    """A fresh strategy with its knobs; raises InputError if the name, a knob or a knob's value is not known."""
+    known = knobs_of(name)
+    for knob, value in knobs.items():
+        if knob not in known:
+            near = get_close_matches(knob, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
+            raise InputError(f"{name} has no such knob", field=f"strategies.{knob}", value=value, remedy=remedy)
+        _check_value(name, knob, value, known[knob].type)
+    return strategies()[name](**knobs)
+
+
+def knobs_of(name: str) -> dict[str, Knob]:
+    """The knobs of a strategy, in its order; raises InputError if there is no such strategy."""
+    known = strategies()
+    if name not in known:
+        near = get_close_matches(str(name), known, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
+        raise InputError("unknown strategy", field="strategies.name", value=name, remedy=remedy)
+    init = known[name].__init__
+    hints = get_type_hints(init)
+    return {
+        parameter.name: Knob(hints.get(parameter.name, Any), parameter.default)
+        for parameter in inspect.signature(init).parameters.values()
+        if parameter.kind == inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def _check_value(name: str, knob: str, value: object, annotation: Any) -> None:
+    try:
+        TypeAdapter(annotation).validate_python(value, strict=True)
+    except ValidationError as error:
+        complaint = error.errors(include_url=False)[0]["msg"].replace("Input should", "it must")
+        raise InputError(f"{name} cannot take this", field=f"strategies.{knob}", value=value, remedy=complaint) from error
