@@ -22,7 +22,7 @@ class Predictor(Protocol):
     needs_truth: ClassVar[bool]
 
     def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        """Return distinct expert ids; of a predictor that needs the truth, as many as are true."""
+        """Return distinct expert ids; of a predictor that needs the truth, ascending and as many as are true."""
 
     def observe(self, moe_layer: int, ids: Ids) -> None:
         """Learn from the ids [token, k] that a layer has just been routed to."""
@@ -72,7 +72,7 @@ class RecallPredictor(_Counting):
         self._recall, self._seed = recall, seed
 
     def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        """Return the true experts that were not missed, then their replacements."""
+        """Return the true experts that were not missed and the replacements of the others, ascending."""
         true = _told(truth)
         rng = np.random.default_rng((self._seed, step, moe_layer))
         kept = [expert for expert, luck in zip(true, rng.random(len(true)), strict=True) if luck < self._recall]
@@ -81,7 +81,7 @@ class RecallPredictor(_Counting):
         n_wrong = min(len(true) - len(kept), int(np.count_nonzero(odds)))
         if n_wrong:
             kept += rng.choice(len(odds), n_wrong, replace=False, p=odds / odds.sum()).tolist()
-        return kept
+        return sorted(kept)  # the order must not tell which are right
 
 
 class PopularityPredictor(_Counting):
