@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sim.errors import InputError
@@ -17,7 +17,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises InputError if the folder cannot be written to.
     """
     target = Path(path)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = target.parent / f".{target.name}.{os.getpid()}.part"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield draft
@@ -28,7 +28,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             f"cannot be written: {reason}", file=path, remedy="choose a folder you may write to"
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or never could be
+            draft.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

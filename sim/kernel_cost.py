@@ -38,7 +38,7 @@ class KernelCost:
         self._warnings = warnings
         self._tables: dict[tuple[str, str, str, Shape, str], list[Kernel]] = {}
         for kernel in machine.kernels:
-            for phase in ("prefill", "decode") if kernel.phase == "any" else (kernel.phase,):
+            for phase in kernel.phases:
                 key = (kernel.device, kernel.kind, phase, kernel.shape, kernel.precision)
                 self._tables.setdefault(key, []).append(kernel)
         self.layer_class = _layer_classes(model)
@@ -71,8 +71,9 @@ class KernelCost:
         repeats = size.sequences if kind == "attention" and phase == "prefill" else 1
         x = size.tokens / repeats
         readings = [(kernel.context or 0.0, read_curve(kernel.curve, x)) for kernel in tables]
-        if any(reading.beyond and x > tables[0].curve.x[-1] for _, reading in readings):
-            self._warnings[f"{tables[0].device} {kind} above {tables[0].curve.x[-1]:g} tokens is extrapolated"] = None
+        measured = min(kernel.curve.x[-1] for kernel in tables)
+        if x > measured:
+            self._warnings[f"{tables[0].device} {kind} above {measured:g} tokens is extrapolated"] = None
         readings.sort(key=lambda pair: pair[0])
         contexts = [context for context, _ in readings]
         seconds = [reading.seconds for _, reading in readings]
@@ -97,12 +98,14 @@ class KernelCost:
 
 
 def _along(contexts: list[float], seconds: list[float], context: float) -> float:
-    """Interpolate over context, going on with the last slope."""
-    if len(contexts) == 1:
+    """Interpolate over context, as `read_curve` does over tokens: flat below the first, the last slope above."""
+    if len(contexts) == 1 or context <= contexts[0]:
         return seconds[0]
-    i = min(max(int(np.searchsorted(contexts, context)), 1), len(contexts) - 1)
+    i = min(int(np.searchsorted(contexts, context)), len(contexts) - 1)
     slope = (seconds[i] - seconds[i - 1]) / (contexts[i] - contexts[i - 1])
-    return max(0.0, seconds[i - 1] + slope * (context - contexts[i - 1]))
+    if context > contexts[-1]:
+        slope = max(0.0, slope)
+    return seconds[i - 1] + slope * (context - contexts[i - 1])
 
 
 def _layer_classes(model: MoEModel) -> NDArray[np.int64]:

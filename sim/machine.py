@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
 
 from sim.errors import FormatError, InputError
 from sim.files import write_text
+from sim.inputs import read_text
 
-VERSION = 1
+VERSION: Final = 1
+_REMEDY = "give a file made by `moesim calibrate`"
 Bytes = Annotated[int, Field(ge=0)]
 Demand = dict[str, NonNegativeFloat]
 
@@ -83,6 +85,11 @@ class Kernel(_Part):
     curve: Curve
     source: str
 
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that it holds for."""
+        return ("prefill", "decode") if self.phase == "any" else (self.phase,)
+
 
 class Roofline(_Part):
     """For shapes that were not measured: `fixed_s + max(bytes / bytes_per_s, flop / flop_per_s)`."""
@@ -99,7 +106,7 @@ class Roofline(_Part):
 class Stack(_Part):
     """What belongs to software: host seconds to dispatch each kind of op, to resume after a wait, to hand over work.
 
-    `handoff_s` is added, by device, to an op that waits for another lane; `slowdown` multiplies kernels, keyed by
+    `handoff_s` is added, by device, to every op that runs there; `slowdown` multiplies kernels, keyed by
     `device.kind` or `device.kind.precision` (dequantisation).
     """
 
@@ -115,7 +122,7 @@ class Machine(_Part):
     """One computer: memories, lanes, links, kernels, shared capacities (units a second) and software stacks."""
 
     format: Literal["moesim-machine"] = "moesim-machine"
-    version: int = VERSION
+    version: Literal[1] = VERSION
     name: str
     origin: Literal["measured", "datasheet"]
     description: str = ""
@@ -127,7 +134,7 @@ class Machine(_Part):
     links: tuple[Link, ...]
     kernels: tuple[Kernel, ...] = ()
     rooflines: tuple[Roofline, ...] = ()
-    stacks: dict[str, Stack]
+    stacks: Annotated[dict[str, Stack], Field(min_length=1)]
     sources: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -141,8 +148,18 @@ class Machine(_Part):
             for name in names:
                 if name not in known:
                     raise ValueError(f"{where} names {name!r}, which is not among {sorted(known)}")
-        if not self.stacks:
-            raise ValueError("stacks must hold at least one software stack")
+        if missing := {"gpu0", "host"} - self.memory.keys():
+            raise ValueError(f"memory lacks {', '.join(sorted(missing))}")
+        return self
+
+    @model_validator(mode="after")
+    def _measured_once(self) -> Self:
+        first: dict[tuple[object, ...], int] = {}
+        for i, k in enumerate(self.kernels):
+            for phase in k.phases:
+                key = (k.device, k.kind, phase, k.shape, k.precision, k.context)
+                if first.setdefault(key, i) != i:
+                    raise ValueError(f"kernels.{i} repeats kernels.{first[key]}: {key}")
         return self
 
     def stack(self, name: str | None = None) -> Stack:
@@ -166,20 +183,16 @@ class Machine(_Part):
     def load(cls, path: str | Path) -> Self:
         """Read a machine file; raises FormatError naming the first field that is wrong."""
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError("cannot read the machine file", file=path, remedy=str(error.strerror)) from error
+            data = json.loads(read_text(path, _REMEDY))
         except ValueError as error:
-            raise FormatError(
-                f"is not JSON: {error}", file=path, remedy="give a file made by `moesim calibrate`"
-            ) from error
+            raise FormatError(f"is not JSON: {error}", file=path, remedy=_REMEDY) from error
         return cls.parse(data, path)
 
     @classmethod
     def parse(cls, data: Any, path: str | Path) -> Self:
         """Check a machine given as plain data; `path` is only for messages."""
         if not isinstance(data, dict) or data.get("format", "moesim-machine") != "moesim-machine":
-            raise FormatError("is not a machine file", file=path, remedy="give a file made by `moesim calibrate`")
+            raise FormatError("is not a machine file", file=path, remedy=_REMEDY)
         version = data.get("version", VERSION)
         if isinstance(version, int) and version > VERSION:
             raise FormatError(

@@ -21,6 +21,15 @@ def stream(p: Program, now: LayerPass, expert: int, ready: int, *, blocking: boo
 
 def on_cpu(p: Program, now: LayerPass, expert: int, ready: int, *, blocking: bool = False) -> int:
     """Send the activations down, compute on the CPU, send the result up. `blocking`: the host waits for each."""
+    result = to_cpu(p, now, expert, ready, blocking=blocking)
+    up = from_cpu(p, now, expert, result)
+    if blocking:
+        p.wait(up)
+    return up
+
+
+def to_cpu(p: Program, now: LayerPass, expert: int, ready: int, *, blocking: bool = False) -> int:
+    """The first two parts of `on_cpu`; the result is still on the CPU."""
     tokens = now.tokens_of[expert]
     down = p.send(D2H, tokens, layer=now.layer, after=[ready])
     if blocking:
@@ -28,10 +37,12 @@ def on_cpu(p: Program, now: LayerPass, expert: int, ready: int, *, blocking: boo
     result = p.expert(now.layer, expert, tokens, on=CPU, after=[down], reason=Reason.OFFLOAD)
     if blocking:
         p.wait(result)
-    up = p.send(H2D, tokens, layer=now.layer, after=[result], priority=-1)
-    if blocking:
-        p.wait(up)
-    return up
+    return result
+
+
+def from_cpu(p: Program, now: LayerPass, expert: int, result: int) -> int:
+    """Send the result of an expert on the CPU up; in a fifo, copies issued later wait for it."""
+    return p.send(H2D, now.tokens_of[expert], layer=now.layer, after=[result], priority=-1)
 
 
 def cpu_is_cheaper(world: World, layer: int, expert: int, tokens: int) -> bool:

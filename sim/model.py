@@ -72,6 +72,11 @@ class MoEModel:
         at = bisect_left(self.moe_layers, layer)
         return at if at < len(self.moe_layers) and self.moe_layers[at] == layer else -1
 
+    @property
+    def decode_layers(self) -> range:
+        """Blocks that a decoded token runs through: all, or of an encoder-decoder model those of the decoder."""
+        return range(self.encoder_layers % self.n_layers, self.n_layers)
+
     def has_cross_attention(self, layer: int) -> bool:
         """Tell whether the block is a decoder block of an encoder-decoder model."""
         return 0 < self.encoder_layers <= layer

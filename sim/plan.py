@@ -63,12 +63,19 @@ def check_trace(trace: RoutingTrace, model: MoEModel) -> None:
 
 
 def _future(trace: RoutingTrace, model: MoEModel, batch: int) -> list[list[Key]]:
-    """The (block, expert) that every MoE block of every step will need, in order."""
+    """The (block, expert) that every MoE block of every step will need, in order; nothing of blocks that do not run."""
     return [
         [(layer, expert) for expert in _tokens_of(trace.ids[step.token_rows, moe], trace.missing)]
+        if layer in _blocks(model, step)
+        else []
         for step in steps(trace, batch)
         for moe, layer in enumerate(model.moe_layers)
     ]
+
+
+def _blocks(model: MoEModel, step: Step) -> range:
+    """The blocks that a forward pass runs through."""
+    return range(model.n_layers) if step.phase == "prefill" else model.decode_layers
 
 
 def _walk(p: Program, strategy: Strategy, trace: RoutingTrace, batch: int, ahead: _Lookahead) -> None:
@@ -86,11 +93,11 @@ def _walk(p: Program, strategy: Strategy, trace: RoutingTrace, batch: int, ahead
 
 
 def _forward(p: Program, strategy: Strategy, trace: RoutingTrace, group: int, step: Step, ahead: _Lookahead) -> None:
-    """One forward pass: all blocks, then the head, whose result the host waits for."""
+    """One forward pass: its blocks, then the head, whose result the host waits for."""
     phase = Phase.PREFILL if step.phase == "prefill" else Phase.DECODE
     tokens, sequences = len(step.token_rows), len(step.sequences)
     p.begin_step(phase, group, sequences=sequences, tokens=tokens, context=round(float(step.context.mean())))
-    for layer in range(p.model.n_layers):
+    for layer in _blocks(p.model, step):
         moe = p.model.moe_index(layer)
         strategy.before_layer(p, layer, moe)
         p.attention(layer)

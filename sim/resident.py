@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from sim.cache import Policy, make_policy
@@ -31,13 +32,16 @@ class ExpertCache:
         return self._policies[key[0]].contains(key)
 
     def warm(self, keys: Iterable[Key]) -> list[Key]:
-        """Fill with the first keys that there is room for, without any copy; returns them."""
+        """Fill with the first keys that there is room for, without any copy, the first as the most recent."""
+        taken: Counter[Policy[Key]] = Counter()
         kept = []
         for key in keys:
             policy = self._policies[key[0]]
-            if policy.fits(key):
-                policy.insert(key)
+            if len(policy) + taken[policy] < policy.capacity:
+                taken[policy] += 1
                 kept.append(key)
+        for key in reversed(kept):
+            self._policies[key[0]].insert(key)
         return kept
 
     def touch(self, keys: Iterable[Key]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.columnar import Ragged, read_table, write_table
-from sim.errors import FormatError, ScheduleError
+from sim.errors import FormatError, InputError, ScheduleError
 from sim.model import MoEModel
 from sim.precision import Precisions
+from sim.schedule_check import check_schedule
 
 FORMAT_VERSION = 1
 HOST = "host"
@@ -168,18 +169,7 @@ class Schedule:
 
     def validate(self) -> None:
         """Check the rules that every consumer relies on; raises ScheduleError naming the first offending op."""
-        ops, n = self.ops, len(self.ops)
-        if not self.lanes or self.lanes[0].name != HOST:
-            raise ScheduleError(f"lane 0 must be {HOST!r}")
-        if len(ops.deps.offsets) != n + 1:
-            raise ScheduleError(f"{n} ops but dependencies for {len(ops.deps.offsets) - 1}")
-        owner = np.repeat(np.arange(n), np.diff(ops.deps.offsets))
-        _refuse(owner[(ops.deps.values < 0) | (ops.deps.values >= owner)], "depends on itself or a later op")
-        _refuse(np.flatnonzero(ops.lane >= len(self.lanes)), "is on a lane that does not exist")
-        on_host = np.isin(ops.kind, (Kind.WAIT, Kind.CANCEL))
-        _refuse(np.flatnonzero(on_host & (ops.lane != 0)), "waits or cancels away from the host lane")
-        _refuse(np.flatnonzero(ops.slot >= self.n_slots), "uses a slot that does not exist")
-        _refuse(np.flatnonzero((ops.tokens < 0) | (ops.size_bytes < 0)), "has a negative size")
+        check_schedule(self)
 
     def save(self, path: str | Path) -> None:
         """Write one Arrow file, atomically; equal schedules give equal bytes."""
@@ -193,7 +183,7 @@ class Schedule:
                 "lanes": [[lane.name, lane.discipline] for lane in self.lanes],
                 "steps": [[int(getattr(s, f.name)) for f in fields(Step)] for s in self.steps],
                 "model": self.model.to_dict(),
-                "precisions": vars(self.precisions),
+                "precisions": asdict(self.precisions),
                 "n_slots": self.n_slots,
                 "start_slots": [list(key) for key in self.start_slots],
                 "clock_free": self.clock_free,
@@ -218,11 +208,6 @@ class Schedule:
                 meta=meta["meta"],
             )
             schedule.validate()
-        except (KeyError, TypeError, ValueError, ScheduleError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ScheduleError, InputError) as error:
             raise FormatError(f"not a usable schedule: {error}", file=path, remedy="plan it again") from error
         return schedule
-
-
-def _refuse(offenders: NDArray[Any], complaint: str) -> None:
-    if len(offenders):
-        raise ScheduleError(f"op {int(offenders[0])} {complaint}")

@@ -45,9 +45,7 @@ class Slots:
         if not self._free:
             raise ScheduleError(f"no slot is free for expert {key}: drop or unload another first")
         slot = self._slot[key] = self._free.popleft()
-        waits = list(self._users[slot].values())
-        self._users[slot].clear()
-        return slot, waits
+        return slot, list(self._users[slot].values())  # which stay: the coming load might be cancelled
 
     def fill(self, key: Key, op: int, lane: int) -> None:
         """Op number `op` on `lane` brings the weights of `key`."""

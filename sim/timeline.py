@@ -57,7 +57,7 @@ class Timeline:
         ops, end = self.schedule.ops, self.times.end_s
         ends = np.zeros(len(self.schedule.steps))
         heads = np.flatnonzero(ops.kind == Kind.HEAD)
-        chosen = heads if len(np.unique(ops.step[heads])) == len(ends) else np.arange(len(ops))
+        chosen = heads if len(np.unique(ops.step[heads])) == len(ends) else np.flatnonzero(ops.step >= 0)
         np.maximum.at(ends, ops.step[chosen], end[chosen])
         return ends
 
@@ -92,11 +92,14 @@ class Timeline:
     def load(cls, path: str | Path, schedule: Schedule) -> Self:
         """Read what `save` wrote, for the schedule it belongs to; raises FormatError otherwise."""
         columns, meta = read_table(path, kind="timeline", version=FORMAT_VERSION)
-        times = Times(**columns)
-        if len(times) != len(schedule):
+        try:
+            timeline = cls(schedule, Times(**columns), meta["source"], meta["meta"])
+        except (KeyError, TypeError) as error:
+            raise FormatError(f"not a usable timeline: {error}", file=path, remedy="make it again") from error
+        if len(timeline.times) != len(schedule):
             raise FormatError(
-                f"holds {len(times)} ops, the schedule {len(schedule)}",
+                f"holds {len(timeline.times)} ops, the schedule {len(schedule)}",
                 file=path,
                 remedy="give the schedule that this timeline was made from",
             )
-        return cls(schedule, times, meta["source"], meta["meta"])
+        return timeline

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from sim.misses import cpu_is_cheaper, on_cpu, stream
+from pydantic import NonNegativeInt
+
+from sim.errors import InputError
+from sim.misses import cpu_is_cheaper, from_cpu, stream, to_cpu
 from sim.placement import popular_placement
 from sim.program import Program, default_lanes
 from sim.resident import ExpertCache
@@ -29,8 +32,8 @@ class Cache(Strategy):
 
     def __init__(
         self, *, policy: Literal["lru", "lfu", "fifo"] = "lru", scope: Literal["layer", "global"] = "layer",
-        miss: Literal["fetch", "cpu", "cheaper"] = "fetch", evict: Literal["drop", "swap"] = "drop", spare: int = 1,
-        prefetch: bool = False, priority: bool = False,
+        miss: Literal["fetch", "cpu", "cheaper"] = "fetch", evict: Literal["drop", "swap"] = "drop",
+        spare: NonNegativeInt = 1, prefetch: bool = False, priority: bool = False,
     ) -> None:  # fmt: skip
         self.policy, self.scope, self.miss, self.evict = policy, scope, miss, evict
         self.prefetch, self.priority = prefetch, priority
@@ -41,24 +44,29 @@ class Cache(Strategy):
         return default_lanes(copy_priority=self.priority)
 
     def start(self, world: World) -> Sequence[Key]:
-        """Begin with the popular experts cached."""
+        """Begin with the popular experts cached; raises InputError if a block would have no slot at all."""
         super().start(world)
+        least = world.model.n_moe_layers if self.scope == "layer" else 1
+        if not self.extra_slots and world.n_slots < least:
+            remedy = f"keep a spare one, or cache at least {least}"
+            raise InputError("some block would have no slot", field="strategies.spare", value=0, remedy=remedy)
         self._prefetched: set[Key] = set()
         self.cache = ExpertCache(self.policy, world.model.moe_layers, world.n_slots, scope=self.scope)
         everyone = popular_placement(world.model, world.popularity, world.popularity.size)
-        return list(reversed(self.cache.warm(reversed(everyone))))
+        return self.cache.warm(reversed(everyone))
 
     def experts(self, p: Program, now: LayerPass, ready: int) -> list[int]:
-        """Loads first, so that they overlap the hits' compute; then hits, late arrivals, and the CPU's part beside."""
+        """The CPU's part and loads first, so that they overlap each other and the hits' compute; late arrivals last."""
         layer = now.layer
         hits = [e for e in now.tokens_of if (layer, e) in self.cache]
         misses = [e for e in now.tokens_of if (layer, e) not in self.cache]
         self.cache.touch((layer, e) for e in hits)
         on_host = [e for e in misses if self._to_cpu(layer, e, now.tokens_of[e])]
-        done = [on_cpu(p, now, e, ready) for e in on_host]
+        results = {e: to_cpu(p, now, e, ready) for e in on_host}
         fetched = [e for e in misses if e not in on_host]
         needed = {(layer, e) for e in now.tokens_of}
         loaded = [e for e in fetched if self._admit(p, (layer, e), needed, Reason.DEMAND) is not None]
+        done = [from_cpu(p, now, e, result) for e, result in results.items()]
         if self.prefetch:
             self._prefetch(p, now, needed)
         done += [resident_expert(p, now, e, ready, self._reason(layer, e)) for e in hits]
@@ -72,6 +80,7 @@ class Cache(Strategy):
         return self.miss == "cpu"
 
     def _admit(self, p: Program, key: Key, protected: set[Key], reason: Reason) -> int | None:
+        self._prefetched.discard(key)  # it may have left before it was used
         priority = _PREFETCH_PRIORITY if reason == Reason.PREFETCH else 0
         swap = self.evict == "swap"
         return self.cache.admit(p, key, protected=protected, swap=swap, reason=reason, priority=priority)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import NonNegativeInt
+
 from sim.misses import cpu_is_cheaper, on_cpu, stream
 from sim.placement import popular_placement
 from sim.program import Program
@@ -26,7 +28,7 @@ class Fiddler(Strategy):
     name = "fiddler"
     extra_slots = 1
 
-    def __init__(self, *, cpu_below: int = 10, overlap: bool = False) -> None:
+    def __init__(self, *, cpu_below: NonNegativeInt = 10, overlap: bool = False) -> None:
         self.cpu_below = cpu_below
         self.overlap = overlap
 

@@ -5,6 +5,7 @@ The mechanism of DeepSpeed ZeRO-Inference (next block prefetched) and Hugging Fa
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from sim.errors import InputError
@@ -37,36 +38,43 @@ class LayerStreaming(Strategy):
                 value=world.n_slots,
                 remedy=f"give it `cache: {needed}`",
             )
-        self._arrivals: dict[int, int] = {}  # block -> the load of its non-expert weights
-        self._last_use: dict[int, int] = {}  # buffer -> the op that last read non-expert weights from it
+        self._current: int | None = None  # the block that computes
+        self._arrivals: dict[int, int] = {}  # block in a buffer -> the load of its non-expert weights
+        self._free: deque[tuple[int, ...]] = deque([()] * self.block_buffers)  # each: what must end before it is filled
         return ()
 
     def before_layer(self, p: Program, layer: int, moe: int) -> None:
-        """Free the last block's buffer, bring this block if it is not on its way, and the next one if asked."""
-        self._release(p, (layer - 1) % p.model.n_layers)
+        """Free all other buffers, bring this block if it is not on its way, and the next one if asked."""
+        for block in [b for b in self._arrivals if b != layer or b == self._current]:
+            self._release(p, block)
+        self._current = layer
         self._bring(p, layer)
         if self.prefetch:
-            self._bring(p, (layer + 1) % p.model.n_layers)
+            self._bring(p, self._next(layer))
         p.hold_back(self._arrivals[layer])
 
     def experts(self, p: Program, now: LayerPass, ready: int) -> list[int]:
         """Only routed experts compute, though all were loaded."""
         return [resident_expert(p, now, expert, ready, Reason.DEMAND) for expert in now.tokens_of]
 
+    def _next(self, layer: int) -> int:
+        """The block that follows; after the last, the first of a decode step."""
+        model = self.world.model
+        return layer + 1 if layer + 1 < model.n_layers else model.decode_layers[0]
+
     def _bring(self, p: Program, layer: int) -> None:
         if layer in self._arrivals:
             return
-        before = self._last_use.get(layer % self.block_buffers)
-        self._arrivals[layer] = p.load_block(layer, after=() if before is None else (before,))
+        self._arrivals[layer] = p.load_block(layer, after=self._free.popleft())
         if p.model.moe_index(layer) >= 0:
             for expert in range(p.model.n_experts):
                 p.load(layer, expert, reason=Reason.STREAM)
 
     def _release(self, p: Program, layer: int) -> None:
-        if self._arrivals.pop(layer, None) is None:
-            return
-        if p.hidden is not None:
-            self._last_use[layer % self.block_buffers] = p.hidden
+        """The buffer is free once the block has computed, or arrived if it turned out not to be needed."""
+        arrival = self._arrivals.pop(layer)
+        reader = p.hidden if layer == self._current else None
+        self._free.append((arrival if reader is None else reader,))
         if p.model.moe_index(layer) >= 0:
             for expert in range(p.model.n_experts):
                 p.drop(layer, expert)

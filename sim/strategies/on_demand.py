@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import PositiveInt
+
 from sim.misses import stream
 from sim.placement import popular_placement
 from sim.program import Program
@@ -22,7 +24,7 @@ class OnDemand(Strategy):
 
     name = "on-demand"
 
-    def __init__(self, *, placeholders: int = 1, blocking: bool = False) -> None:
+    def __init__(self, *, placeholders: PositiveInt = 1, blocking: bool = False) -> None:
         self.extra_slots = placeholders
         self.blocking = blocking
 

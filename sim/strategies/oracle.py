@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import NamedTuple
+
+from pydantic import NonNegativeInt
 
 from sim.errors import ScheduleError
-from sim.misses import stream
-from sim.policies import FutureIndex
+from sim.policies import Belady, FutureIndex
 from sim.program import Program
-from sim.resident import ExpertCache
 from sim.schedule import Reason
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World, resident_expert
 
 
+class Exchange(NamedTuple):
+    """An expert that must be loaded by position `due` (MoE block of a step), and the one that leaves for it."""
+
+    due: int
+    key: Key
+    victim: Key | None
+
+
 class Oracle(Strategy):
-    """Knows the whole run: keeps what is needed soonest, loads each expert as early as that allows.
+    """Knows the whole run: loads exactly what Belady's optimum loads, each as early as the expert that leaves allows.
 
     horizon: MoE blocks to look ahead when loading early (0: one whole forward pass). Not implementable; a bracket.
-    It evicts optimally and predicts perfectly, yet it is a heuristic: its order of loads need not be the best one.
+    Nothing with as many slots loads fewer bytes. Yet its times are a heuristic's: to load more than the least can,
+    now and then, be faster.
     """
 
     name = "oracle"
     needs_future = True
-    extra_slots = 1
+    extra_slots = 1  # what others need as a placeholder or spare is one more slot here
 
-    def __init__(self, *, horizon: int = 0) -> None:
+    def __init__(self, *, horizon: NonNegativeInt = 0) -> None:
         self.horizon = horizon
 
     def start(self, world: World) -> Sequence[Key]:
@@ -34,40 +45,47 @@ class Oracle(Strategy):
         super().start(world)
         if world.future is None:
             raise ScheduleError("the oracle needs the future")
-        self.future = world.future
-        self.index = FutureIndex(world.future)
-        blocks = world.model.moe_layers
-        self.cache = ExpertCache("belady", blocks, world.n_slots, scope="global", next_use=self.index.next_use)
-        self.cache.tick(-1)
+        self._index = FutureIndex(world.future)
+        n_slots = world.n_slots + self.extra_slots
+        first = list(islice(dict.fromkeys(key for batch in world.future for key in batch), n_slots))
+        self._to_come = deque(exchanges(world.future, self._index, first, n_slots))
         self._early: set[Key] = set()
-        return self.cache.warm(dict.fromkeys(key for batch in world.future for key in batch))
+        return first
 
     def experts(self, p: Program, now: LayerPass, ready: int) -> list[int]:
-        """Hits, demand loads where the cache was too small to load early, and then loads for later blocks."""
+        """Hits, loads that could not be early, and then loads for later blocks.
+
+        A late expert whose victim is needed here as well comes in only when that one has been issued.
+        """
         position = now.step * self.world.model.n_moe_layers + now.moe
-        self.cache.tick(position)
-        keys = [(now.layer, e) for e in now.tokens_of]
-        hits = [key for key in keys if key in self.cache]
-        self.cache.touch(hits)
-        loaded = [k for k in keys if k not in hits and self.cache.admit(p, k, protected=keys) is not None]
-        late = [key for key in keys if key not in hits and key not in loaded]
+        needed = {(now.layer, e) for e in now.tokens_of}
+        hits = [key for key in sorted(needed) if p.resident(*key)]
+        late = [self._to_come.popleft() for _ in range(len(needed) - len(hits))]
+        for exchange in late:
+            if exchange.victim not in needed:
+                self._load(p, exchange, Reason.DEMAND)
         done = [resident_expert(p, now, e, ready, self._reason(now.layer, e)) for _, e in hits]
-        done += [resident_expert(p, now, e, ready, Reason.DEMAND) for _, e in loaded]
-        done += [stream(p, now, e, ready) for _, e in late]
+        for exchange in late:
+            if exchange.victim in needed:
+                self._load(p, exchange, Reason.DEMAND)
+            done.append(resident_expert(p, now, exchange.key[1], ready, Reason.DEMAND))
         self._load_early(p, position)
         return done
 
     def _load_early(self, p: Program, position: int) -> None:
-        """In the order of need, while an expert that is needed later than the newcomer can leave."""
-        ahead = self.horizon or self.world.model.n_moe_layers
-        for due, batch in enumerate(islice(self.future, position + 1, position + 1 + ahead), position + 1):
-            for key in batch:
-                if key in self.cache:
-                    continue
-                sooner = _NeededBy(self.index, position, due)
-                if self.cache.admit(p, key, protected=sooner, reason=Reason.PREFETCH) is None:
-                    return
-                self._early.add(key)
+        """In the order of need, while the expert that leaves is not needed before."""
+        horizon = position + (self.horizon or self.world.model.n_moe_layers)
+        while self._to_come and self._to_come[0].due <= horizon:
+            exchange = self._to_come[0]
+            if exchange.victim and self._index.next_use(exchange.victim, position) <= exchange.due:
+                return
+            self._load(p, self._to_come.popleft(), Reason.PREFETCH)
+            self._early.add(exchange.key)
+
+    def _load(self, p: Program, exchange: Exchange, reason: Reason) -> None:
+        if exchange.victim:
+            p.drop(*exchange.victim)
+        p.load(*exchange.key, reason=reason)
 
     def _reason(self, layer: int, expert: int) -> Reason:
         if (layer, expert) in self._early:
@@ -76,11 +94,23 @@ class Oracle(Strategy):
         return Reason.HIT
 
 
-class _NeededBy:
-    """The experts whose next use after `now` comes no later than `due`."""
-
-    def __init__(self, index: FutureIndex[Key], now: int, due: int) -> None:
-        self._index, self._now, self._due = index, now, due
-
-    def __contains__(self, key: object) -> bool:
-        return self._index.next_use(key, self._now) <= self._due  # type: ignore[arg-type]
+def exchanges(
+    future: Sequence[Sequence[Key]], index: FutureIndex[Key], first: Sequence[Key], n_slots: int
+) -> Iterator[Exchange]:
+    """Belady's decisions in order: resident experts of a block are used first, then the others come one by one."""
+    cache: Belady[Key] = Belady(n_slots, index.next_use)
+    cache.now = -1
+    for key in first:
+        cache.insert(key)
+    for position, batch in enumerate(future):
+        cache.now = position
+        resident = {key for key in batch if key in cache}
+        for key in batch:
+            if key in resident:
+                cache.touch(key)
+        for key in (key for key in batch if key not in resident):
+            victim = None if cache.fits(key) else cache.victim()
+            if victim is not None:
+                cache.remove(victim)
+            cache.insert(key)
+            yield Exchange(position, key, victim)

@@ -71,7 +71,7 @@ def knobs_of(name: str) -> dict[str, Knob]:
         remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
         raise InputError("unknown strategy", field="strategies.name", value=name, remedy=remedy)
     init = known[name].__init__
-    hints = get_type_hints(init)
+    hints = get_type_hints(init, include_extras=True)
     return {
         parameter.name: Knob(hints.get(parameter.name, Any), parameter.default)
         for parameter in inspect.signature(init).parameters.values()
@@ -83,5 +83,5 @@ def _check_value(name: str, knob: str, value: object, annotation: Any) -> None:
     try:
         TypeAdapter(annotation).validate_python(value, strict=True)
     except ValidationError as error:
-        complaint = error.errors(include_url=False)[0]["msg"].replace("Input should", "it must")
-        raise InputError(f"{name} cannot take this", field=f"strategies.{knob}", value=value, remedy=complaint) from error
+        remedy = error.errors(include_url=False)[0]["msg"].replace("Input should", "it must")
+        raise InputError(f"{name} cannot take this", field=f"strategies.{knob}", value=value, remedy=remedy) from error
