@@ -1,0 +1,26 @@
+"""The backends there are, by name."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from hwexec.backend import Backend
+from sim.errors import InputError
+
+BACKENDS = ("host",)
+
+
+def check_backend(name: str) -> None:
+    """Raise InputError if there is no such backend, or if torch, which all of them use, is not installed."""
+    if name not in BACKENDS:
+        raise InputError("no such backend", field="backend", value=name, remedy=f"choose one of {', '.join(BACKENDS)}")
+    if find_spec("torch") is None:
+        raise InputError("measuring and executing need torch", remedy="install it with `pip install 'moesim[hw]'`")
+
+
+def make_backend(name: str) -> Backend:
+    """The backend of that name; raises InputError as `check_backend` does."""
+    check_backend(name)
+    from hwexec.host import HostBackend
+
+    return HostBackend()
