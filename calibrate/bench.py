@@ -1,0 +1,60 @@
+"""Where calls are timed: on a thread pinned as the lane's will be, with caches emptied in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from calibrate.sampling import sample
+from hwexec.backend import Task
+from hwexec.cores import available_cores, core_of
+from hwexec.dispatch import quiet_interpreter
+from hwexec.fingerprint import cache_bytes
+from sim.program import default_lanes
+
+
+class Bench:
+    """One pinned thread a core, which runs and times tasks as the lanes of the host backend run them."""
+
+    def __init__(self) -> None:
+        self.cores = core_of((lane.name for lane in default_lanes()), available_cores())
+        self._open = ExitStack()
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        self._evictor = torch.ones(cache_bytes() // 4)
+
+    def __enter__(self) -> Self:
+        self._open.callback(torch.set_num_threads, torch.get_num_threads())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def time(self, lane: str, tasks: Sequence[Task], budget_s: float) -> list[float]:
+        """Seconds of tasks that take turns on the core of `lane`, each with its data out of the caches."""
+        return self._thread(self.cores[lane]).submit(self._sample, tasks, budget_s).result()
+
+    def _sample(self, tasks: Sequence[Task], budget_s: float) -> list[float]:
+        with torch.inference_mode(), quiet_interpreter():
+            return sample(tasks, budget_s, between=self._evict)
+
+    def _evict(self) -> None:
+        self._evictor.sum()
+
+    def _thread(self, core: int) -> ThreadPoolExecutor:
+        if core not in self._threads:
+            pool = ThreadPoolExecutor(1, f"moesim bench {core}", _pin, (core,))
+            self._threads[core] = self._open.enter_context(pool)
+        return self._threads[core]
+
+
+def _pin(core: int) -> None:
+    os.sched_setaffinity(0, {core})
+    torch.set_num_threads(1)

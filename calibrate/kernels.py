@@ -1,0 +1,123 @@
+"""Kernel seconds by tokens and shape, on buffers that take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import psutil
+import torch
+
+from calibrate.bench import Bench
+from calibrate.journal import Samples
+from calibrate.points import LANE_OF, Series, series_of
+from calibrate.units import Unit
+from hwexec.backend import Task
+from hwexec.compute import Weights, check_model, compute_task, head_values, span_of
+from hwexec.workspace import Workspace, dtype_of, random_tensor
+from sim.errors import DoesNotFit
+from sim.model import MoEModel
+from sim.precision import Precisions
+from sim.schedule import Kind
+
+_SETS = 3  # buffers that take turns; the caches are emptied in between besides
+_PASSES = 2  # over all points, so that a bad moment of the machine does not spoil one of them
+_TOO_LONG = 4  # times its share of the budget: a series ends where the next point would take this
+_MEMORY_SHARE = 0.25
+
+
+class Rig:
+    """Weights and caches to run one model's kernels on, allocated when a kernel first needs them."""
+
+    def __init__(self, model: MoEModel, precisions: Precisions) -> None:
+        check_model(model)
+        self.model, self.precisions = model, precisions
+        self._dtypes = {name: dtype_of(name) for name in (precisions.experts, precisions.rest, precisions.kv)}
+        self._device = torch.device("cpu")
+        self._spaces: dict[str, Workspace] = {}
+        self._pools: dict[str, list[torch.Tensor]] = {}
+
+    def tasks(self, series: Series, tokens: int) -> list[Task]:
+        """The kernel at one size, once for each set of buffers."""
+        model, size = self.model, series.size(tokens)
+        space = self._spaces.setdefault(series.precision, Workspace(self._dtypes[series.precision], self._device))
+        return [compute_task(model, series.kind, size, weights, space) for weights in self._weights(series, tokens)]
+
+    def _weights(self, series: Series, tokens: int) -> list[Weights]:
+        model, rest = self.model, self.precisions.rest
+        if series.kind == Kind.COMBINE:
+            return [Weights()]
+        if series.kind == Kind.HEAD:
+            return [Weights(head=part) for part in self._pool("head", head_values(model), rest)]
+        if series.expert >= 0:
+            return [Weights(expert=part) for part in self._pool("expert", model.expert_params, self.precisions.experts)]
+        blocks = self._pool(f"block {series.layer}", model.layer_params(series.layer), rest)
+        if series.kind != Kind.ATTENTION:
+            return [Weights(block=part) for part in blocks]
+        entries = span_of(model, series.size(tokens)).entries * model.kv_values(series.layer)
+        caches = self._pool("cache", entries, self.precisions.kv)
+        return [Weights(block=block, cache=cache) for block, cache in zip(blocks, caches, strict=True)]
+
+    def _pool(self, name: str, values: int, precision: str) -> list[torch.Tensor]:
+        dtype = self._dtypes[precision]
+        pool = self._pools.get(name)
+        if pool is None or len(pool[0]) < values:
+            free = psutil.virtual_memory().available
+            if _SETS * values * dtype.itemsize > _MEMORY_SHARE * free:
+                raise DoesNotFit(
+                    f"{_SETS} buffers of {values * dtype.itemsize / 1e9:.3g} GB for {name} of {self.model.name} "
+                    f"do not fit a quarter of the {free / 1e9:.3g} GB free",
+                    field="model", remedy="calibrate a smaller model or a lower precision",
+                )  # fmt: skip
+            pool = [random_tensor(values, dtype, self._device, seed) for seed in range(_SETS)]
+            self._pools[name] = pool
+        return pool
+
+
+@dataclass(frozen=True)
+class KernelPlan:
+    """Every series of every model with the rig that runs it."""
+
+    rigs: tuple[tuple[Series, Rig], ...]
+
+    @property
+    def series(self) -> list[Series]:
+        """The series, each once."""
+        return [series for series, _ in self.rigs]
+
+    def units(self, bench: Bench, budget_s: float) -> list[Unit]:
+        """One unit a point and pass."""
+        points = [(series, rig, tokens) for series, rig in self.rigs for tokens in series.tokens]
+        share_s = budget_s / max(1, len(points) * _PASSES)
+        return [
+            Unit(f"{series.point(tokens)} pass {turn}", share_s, partial(_measure, bench, rig, series, tokens))
+            for turn in range(_PASSES)
+            for series, rig, tokens in points
+        ]
+
+
+def kernel_plan(models: Sequence[tuple[MoEModel, Precisions]]) -> KernelPlan:
+    """Plan the kernels of some models; a shape that two of them share is measured once."""
+    found: dict[str, tuple[Series, Rig]] = {}
+    for model, precisions in models:
+        rig = Rig(model, precisions)
+        for series in series_of(model, precisions):
+            found.setdefault(series.name, (series, rig))
+    return KernelPlan(tuple(found.values()))
+
+
+def _measure(bench: Bench, rig: Rig, series: Series, tokens: int, budget_s: float, known: Samples) -> Samples:
+    if _forecast(series, tokens, known) > _TOO_LONG * budget_s:
+        return {}
+    return {series.point(tokens): bench.time(LANE_OF[series.device], rig.tasks(series, tokens), budget_s)}
+
+
+def _forecast(series: Series, tokens: int, known: Samples) -> float:
+    """Seconds that a point will take at least, judged by the one before it; small ones always count as quick."""
+    before = series.tokens[: series.tokens.index(tokens)]
+    if len(before) < 3:
+        return 0.0
+    last = known.get(series.point(before[-1]))
+    return float(np.median(last)) * 3 if last else np.inf

@@ -1,0 +1,128 @@
+"""How much lanes slow each other: pairs run together, and the memory bandwidth that explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate.journal import Samples
+from calibrate.probe import probe_model, side_by_side
+from calibrate.units import Unit
+from hwexec.backend import Backend
+from hwexec.dispatch import run_once
+from sim.model import MoEModel
+from sim.precision import Precisions
+from sim.schedule import Schedule
+from sim.timeline import Times
+
+WORKERS = {"gpu": "gpu0", "cpu": "cpu", "copy": "gpu0.h2d"}
+PAIRS = tuple(combinations(WORKERS, 2))
+COPY_PASSES = 2.0  # a copy reads and writes every byte
+_ROUNDS = 2
+_FIRST_OPS, _LEAST_OPS, _MOST_OPS = 12, 6, 64
+_TARGET_S = 0.06
+
+
+def together(who: str, others: tuple[str, ...]) -> str:
+    """Name of the samples of one worker while these others work too."""
+    return f"{who} beside {'+'.join(sorted(others)) or 'nobody'}"
+
+
+def sharing_units(backend: Backend, model: MoEModel, precisions: Precisions, budget_s: float) -> list[Unit]:
+    """Every worker alone, then every pair, in rounds."""
+    groups = [*((who,) for who in WORKERS), *PAIRS]
+    share_s = budget_s / (len(groups) * _ROUNDS)
+    cut = probe_model(model)
+    return [
+        Unit(f"{' + '.join(group)} round {turn}", share_s, partial(_measure, backend, cut, precisions, group))
+        for turn in range(_ROUNDS)
+        for group in groups
+    ]
+
+
+def _measure(
+    backend: Backend, model: MoEModel, precisions: Precisions, group: tuple[str, ...], budget_s: float, known: Samples
+) -> Samples:
+    schedule = side_by_side(model, precisions, _counts(group, known))
+    samples: Samples = {}
+    spent_s = 0.0
+    with backend.prepare(schedule) as prepared:
+        run_once(schedule, prepared)
+        while not samples or spent_s < budget_s / 2:
+            times = run_once(schedule, prepared)
+            spent_s += float(times.end_s.max())
+            for who in group:
+                others = tuple(other for other in group if other != who)
+                samples.setdefault(together(who, others), []).extend(overlapped_s(schedule, times, who, group))
+    return samples
+
+
+def _counts(group: tuple[str, ...], known: Samples) -> dict[str, int]:
+    """So many ops of each worker that all are busy for about equally long."""
+    counts = {}
+    for who in group:
+        alone = known.get(together(who, ()))
+        wanted = _TARGET_S / float(np.median(alone)) if alone else _FIRST_OPS
+        counts[who] = int(min(_MOST_OPS, max(_LEAST_OPS, wanted)))
+    return counts
+
+
+def overlapped_s(schedule: Schedule, times: Times, who: str, group: tuple[str, ...]) -> list[float]:
+    """Seconds of a worker's ops that ran while all of the group were at work, the first of each lane left out."""
+    rows = {member: _ops_of(schedule, member)[1:] for member in group}
+    begin = max(float(times.start_s[ops].min()) for ops in rows.values())
+    end = min(float(times.end_s[ops].max()) for ops in rows.values())
+    mine = rows[who]
+    inside = mine[(times.start_s[mine] >= begin) & (times.end_s[mine] <= end)]
+    return [float(s) for s in times.end_s[inside] - times.start_s[inside]]
+
+
+def _ops_of(schedule: Schedule, who: str) -> NDArray[np.intp]:
+    return np.flatnonzero(schedule.ops.lane == schedule.lane_index[WORKERS[who]])
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The capacity that pairs on different cores share, in bytes a second, and how well it explains them.
+
+    `slowdowns` maps "worker beside other" to (measured, explained) factors.
+    """
+
+    bytes_per_s: float
+    slowdowns: dict[str, tuple[float, float]]
+
+
+def fit_shared(samples: Samples, moved_bytes: Mapping[str, float], cores: Mapping[str, int]) -> Shared:
+    """Find the capacity under which demands in proportion explain the slow-downs best (least squares of logarithms).
+
+    `moved_bytes`: through memory for one op of each worker. Pairs on one core tell nothing about memory.
+    """
+    alone = {who: float(np.median(samples[together(who, ())])) for who in WORKERS}
+    rate = {who: moved_bytes[who] / alone[who] for who in WORKERS}
+    measured: dict[str, float] = {}
+    demand: dict[str, float] = {}
+    for pair in PAIRS:
+        if cores[WORKERS[pair[0]]] == cores[WORKERS[pair[1]]]:
+            continue
+        for who, other in (pair, pair[::-1]):
+            name = together(who, (other,))
+            if samples.get(name):
+                measured[name] = float(np.median(samples[name])) / alone[who]
+                demand[name] = rate[who] + rate[other]
+    if not measured:
+        return Shared(sum(rate.values()), {})
+    capacity = _best_capacity(np.array(list(demand.values())), np.array(list(measured.values())))
+    return Shared(capacity, {name: (slow, max(1.0, demand[name] / capacity)) for name, slow in measured.items()})
+
+
+def _best_capacity(demand: NDArray[np.float64], slowdown: NDArray[np.float64]) -> float:
+    """On a fine grid from where all pairs contend to where none does."""
+    grid = np.geomspace(demand.min() / max(2.0, slowdown.max()), demand.max(), 400)
+    explained = np.maximum(1.0, demand[:, None] / grid)
+    misfit = (np.log(explained) - np.log(np.maximum(slowdown, 1.0))[:, None]) ** 2
+    return float(grid[misfit.sum(axis=0).argmin()])
