@@ -1,0 +1,51 @@
+"""The command `moesim`: its subcommands, and what becomes of errors and of Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from scenarios.commands import calibrate, execute, listing, run, schema, trace, validate
+from sim.errors import MoesimError
+
+INTERRUPTED = 130
+WRONG_INPUT = 2
+
+
+class _Group(TyperGroup):
+    """Prints an error that was raised on purpose as one line; anything else is a fault of ours and shows its trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MoesimError as error:
+            typer.echo(f"moesim: error: {error}", err=True)
+            raise typer.Exit(WRONG_INPUT) from error
+        except KeyboardInterrupt as error:
+            typer.echo("moesim: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="moesim",
+    help="Which expert-offloading strategy, with how much cache, is how fast on which machine, and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("calibrate")(calibrate.calibrate)
+app.command("execute")(execute.execute)
+app.command("validate")(validate.validate)
+app.command("list")(listing.list_names)
+app.command("schema")(schema.schema)
+app.add_typer(trace.app, name="trace")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

@@ -1,0 +1,51 @@
+"""`moesim run`: plan and simulate every strategy of a scenario."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="Path of a scenario file, or a bundled example: quickstart.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON instead of a table.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write report.html, results.json and results.parquet here."),
+    ] = None,
+    save_schedules: Annotated[
+        bool, typer.Option("--save-schedules", help="With --out: write every schedule and timeline too.")
+    ] = False,
+    machine: Annotated[
+        str | None, typer.Option("--machine", metavar="NAME|PATH", help="Another machine than the scenario's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than the scenario's.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes to use; default: one a core.")] = None,
+) -> None:
+    """Plan and simulate every strategy of a scenario and compare them in a table, or in DIR/report.html."""
+    from scenarios.load import load_scenario
+    from scenarios.output import check_folder, write_results
+    from scenarios.progress import progress_line
+    from scenarios.run import run_scenario
+    from scenarios.table import print_results
+    from sim.errors import InputError
+
+    if save_schedules and out is None:
+        raise InputError("says what to write, but not where", field="--save-schedules", remedy="add --out DIR")
+    if out is not None:
+        check_folder(out)
+    file = load_scenario(scenario, machine=machine, seed=seed)
+    with progress_line() as say:
+        result = run_scenario(file, jobs=jobs or os.cpu_count() or 1, progress=say)
+        if out is not None:
+            say("writing the report")
+            write_results(out, result, schedules=save_schedules)
+    if as_json:
+        typer.echo(result.to_json())
+    else:
+        print_results(result)
+    if out is not None:
+        typer.echo(f"report: {out / 'report.html'}", err=as_json)

@@ -1,0 +1,82 @@
+"""`moesim trace`: bring recorded routing in, and say what it is like."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sim.trace import RoutingTrace
+    from sim.trace_stats import TraceStats
+
+app = typer.Typer(help="Import routing traces and measure them.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """The formats that can be imported."""
+
+    NVMOE = "nvmoe"
+    BIGMOE = "bigmoe"
+    NPZ = "npz"
+
+
+@app.command("import")
+def import_trace(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file to read.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The trace to write, by custom *.trace.arrow.")],
+    file_format: Annotated[Format, typer.Option("--format", help="What IN is.")],
+) -> None:
+    """Turn another tool's recording into a trace."""
+    from sim.trace_import import IMPORTERS
+
+    trace = IMPORTERS[file_format](source)
+    trace.save(target)
+    typer.echo(f"{target}: {describe(trace)}")
+
+
+@app.command("stats")
+def trace_stats(
+    file: Annotated[Path, typer.Argument(help="A trace made by `moesim trace import`.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print means and per-layer values as JSON.")] = False,
+) -> None:
+    """Say how popular, how repetitive and how predictable the experts of a trace are."""
+    import json
+
+    from sim.trace import RoutingTrace
+    from sim.trace_stats import stats
+
+    trace = RoutingTrace.load(file)
+    trace.validate(file)
+    found = stats(trace)
+    if as_json:
+        sizes = {"tokens": trace.n_tokens, "sequences": trace.n_sequences, "layers": trace.n_layers}
+        routing = {"experts": trace.n_experts, "top_k": trace.top_k}
+        typer.echo(json.dumps({**sizes, **routing, **found.to_dict()}, indent=1, allow_nan=False))
+    else:
+        typer.echo(f"{file}: {describe(trace)}")
+        _print_stats(found)
+
+
+def describe(trace: RoutingTrace) -> str:
+    """The sizes of a trace in a line."""
+    prompt = int(trace.prompt_tokens.sum())
+    return (
+        f"{trace.n_tokens} tokens ({prompt} of prompts) in {trace.n_sequences} sequences, "
+        f"{trace.n_layers} MoE layers × {trace.n_experts} experts, top-{trace.top_k}"
+    )
+
+
+def _print_stats(found: TraceStats) -> None:
+    from rich.table import Table
+
+    from scenarios.table import terminal
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("mean over layers")
+    table.add_column("value", justify="right")
+    for name, value in found.means().items():
+        table.add_row(name.replace("_", " "), f"{value:.3f}")
+    terminal().print(table)

@@ -1,0 +1,43 @@
+"""`moesim validate`: plan, simulate, execute and compare a list of scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(
+    suite: Annotated[str, typer.Argument(help="Path of a suite of scenarios, or a bundled one: host.")],
+    machine: Annotated[
+        str, typer.Option("--machine", metavar="PATH", help="This computer, as `moesim calibrate` measured it.")
+    ],
+    backend: Annotated[
+        str, typer.Option("--backend", help="What to run on: host (CPU cores stand in for a GPU).")
+    ] = "host",
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Run each schedule so many times.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write validation.json here.")] = None,
+) -> None:
+    """Execute every schedule of a suite for real and compare what happened with what was predicted."""
+    from hwexec.execute import execute
+    from hwexec.backends import check_backend
+    from scenarios.output import check_folder
+    from scenarios.progress import progress_bar
+    from scenarios.suite import load_suite
+    from scenarios.validate import validate_suite
+    from scenarios.validation_table import print_validation
+
+    if out is not None:
+        check_folder(out)
+    title, files = load_suite(suite, machine=machine)
+    check_backend(backend)
+    with progress_bar("validating") as say:
+        found = validate_suite(title, files, lambda schedule: execute(schedule, backend, repeats=repeats), progress=say)
+    if out is not None:
+        found.write_json(out / "validation.json")
+    if as_json:
+        typer.echo(found.to_json())
+    else:
+        print_validation(found)

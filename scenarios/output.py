@@ -1,0 +1,37 @@
+"""The folder that a run writes: report, results, and the schedules and timelines if they are wanted."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from scenarios.results import RunResult, ScenarioResult
+from sim.errors import InputError
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError if a folder could not be made or written to, before the work that is to be kept there."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        why = "is not a folder" if not existing.is_dir() else "cannot be written to"
+        raise InputError(f"{existing} {why}", field="--out", value=str(folder), remedy="choose another folder")
+
+
+def write_results(folder: Path, result: ScenarioResult, *, schedules: bool = False) -> None:
+    """Write report.html, results.json and results.parquet, each atomically; `schedules` adds two files a strategy."""
+    from scenarios.report import write_report
+
+    if schedules:
+        for name, run in zip(file_names(result.runs), result.runs, strict=True):
+            run.schedule.save(folder / f"{name}.schedule.arrow")
+            run.timeline.save(folder / f"{name}.timeline.arrow")
+    result.write_parquet(folder / "results.parquet")
+    result.write_json(folder / "results.json")
+    write_report(folder / "report.html", result)
+
+
+def file_names(runs: Sequence[RunResult]) -> list[str]:
+    """A file name for each run, from its label; numbered, so that no two are equal."""
+    return [f"{i:02d}-{re.sub('[^a-z0-9]+', '-', run.label.lower()).strip('-')}" for i, run in enumerate(runs, 1)]

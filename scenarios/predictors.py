@@ -1,0 +1,18 @@
+"""The predictor that a scenario names."""
+
+from __future__ import annotations
+
+from scenarios.schema import PredictorSpec
+from sim.model import MoEModel
+from sim.predict import LastTokenPredictor, PerfectPredictor, PopularityPredictor, Predictor, RecallPredictor
+
+
+def make_predictor(spec: PredictorSpec, model: MoEModel, seed: int) -> Predictor:
+    """A fresh predictor: it learns while it serves."""
+    if spec.kind == "perfect":
+        return PerfectPredictor()
+    if spec.kind == "last-token":
+        return LastTokenPredictor(model.n_experts)
+    if spec.kind == "popularity":
+        return PopularityPredictor(model.n_moe_layers, model.n_experts, size=model.top_k)
+    return RecallPredictor(model.n_moe_layers, model.n_experts, recall=spec.recall or 0.0, seed=seed)

@@ -1,0 +1,116 @@
+"""The page: sections put together in one HTML file that needs nothing from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+from scenarios.report import palette
+from scenarios.report.assumptions import assumptions, headline
+from scenarios.report.comparison import comparison
+from scenarios.report.data import data
+from scenarios.report.markup import Html, embed_json, join, tag
+from scenarios.report.memory_bars import memory_bars
+from scenarios.report.metrics_table import metrics_table
+from scenarios.report.ranking import Entry, rank
+from scenarios.report.verdict import brackets, verdict
+from scenarios.report.where_time_goes import where_time_goes
+from scenarios.results import ScenarioResult
+from sim.errors import InputError
+from sim.files import write_text
+from sim.schedule import Phase
+
+_ASSETS = files(__package__) / "assets"
+_STYLES = ("base.css", "figures.css")
+_SCRIPTS = ("theme.js", "plots.js", "detail.js", "gantt.js", "latency.js")
+
+
+class Section(NamedTuple):
+    """A part of the page; left out if it has no content."""
+
+    anchor: str
+    title: str
+    lead: str | None
+    content: Html | None
+
+
+def write_report(path: str | Path, result: ScenarioResult) -> None:
+    """Write the report of a scenario as one offline HTML file of at most 8 MB, atomically.
+
+    Equal results give equal bytes. Raises InputError if the file cannot be written or there is nothing to report.
+    """
+    if not result.runs:
+        raise InputError("there is nothing to report: no strategy was run", file=path)
+    write_text(path, render(result))
+
+
+def render(result: ScenarioResult) -> str:
+    """The text of the file."""
+    from plotly.offline import get_plotlyjs
+
+    entries = rank(result.runs)
+    sections = [section for section in _sections(result, entries) if section.content is not None]
+    reference = brackets(entries)
+    return Template(_asset("report.html")).substitute(
+        title=join([result.title or f"{result.model.name} on {result.machine.name}"]),
+        facts=join(tag("span", fact) for fact in headline(result)),
+        verdict=verdict(entries, result.machine.name),
+        brackets=tag("p", reference, class_="brackets") if reference else "",
+        links=join(tag("a", section.title, href=f"#{section.anchor}") for section in sections),
+        sections=join(_markup(section) for section in sections),
+        footer=join([_footer(result)]),
+        css=palette.css() + "".join(_asset(name) for name in _STYLES),
+        plotly=get_plotlyjs(),
+        data=embed_json(data(entries)),
+        js="".join(_asset(name) for name in _SCRIPTS),
+    )
+
+
+def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]:
+    decodes = any(step.phase == Phase.DECODE for run in result.runs for step in run.schedule.steps)
+    return [
+        Section("comparison", "Comparison", None, comparison(entries)),
+        Section("numbers", "All numbers", None, metrics_table(entries)),
+        Section(
+            "time",
+            "Where the time goes",
+            "How much of the run each lane is busy, and what with. Lanes work side by side: the fullest sets the pace.",
+            where_time_goes(entries),
+        ),
+        Section(
+            "timeline",
+            "Timeline",
+            "All operations of a few steps, lane by lane. Drag to zoom, double-click for all; tap a reason to hide it.",
+            Html(_asset("gantt.html")),
+        ),
+        Section(
+            "latency",
+            "Latency per token",
+            "Time of each decode step over the run. Tap a strategy to hide it.",
+            Html(_asset("latency.html")) if decodes else None,
+        ),
+        Section("memory", "Memory", None, memory_bars(entries, result.machine)),
+        Section(
+            "assumptions",
+            "Assumptions",
+            "What these figures rest on, and where each number comes from.",
+            assumptions(result, entries),
+        ),
+    ]
+
+
+def _markup(section: Section) -> Html:
+    lead = tag("p", section.lead, class_="lead") if section.lead else None
+    return tag("section", tag("h2", section.title), lead, section.content, id=section.anchor)
+
+
+def _footer(result: ScenarioResult) -> str:
+    sources = sorted({run.timeline.source for run in result.runs})
+    return f"Times are {' and '.join(sources)} by moesim; the machine is {result.machine.origin}."
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")

@@ -1,0 +1,119 @@
+"""Results: what a scenario gives back, and how it is kept as JSON and Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.files import replacing, write_text
+from sim.machine import Machine
+from sim.memory import Footprint
+from sim.metrics import Summary
+from sim.model import MoEModel
+from sim.schedule import Schedule
+from sim.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One strategy of a scenario: what it decided, when that happened, and what it needs.
+
+    `knobs` are those that the scenario states; `cached` is the number of experts that the GPU keeps. A run that does
+    not fit (`fits` is False) is hypothetical: its figures are a bracket, and `warnings` say what it lacks.
+    """
+
+    label: str
+    strategy: str
+    knobs: dict[str, Any]
+    cached: int
+    schedule: Schedule
+    timeline: Timeline
+    summary: Summary
+    footprint: Footprint  # of the GPU
+    host_footprint: Footprint
+    fits: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def loaded_gb_per_token(self) -> float:
+        """Expert and block weights that crossed to the GPU, in GB for each token put out."""
+        return self.summary.bytes_loaded / 1e9 / max(1, self.summary.output_tokens)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; the schedule and the timeline are files of their own."""
+        return {
+            "label": self.label,
+            "strategy": self.strategy,
+            "knobs": self.knobs,
+            "cached_experts": self.cached,
+            "fits": self.fits,
+            "warnings": list(self.warnings),
+            "loaded_gb_per_token": self.loaded_gb_per_token,
+            "summary": self.summary.to_dict(),
+            "memory_bytes": {
+                footprint.memory: footprint.items | {"total": footprint.total_bytes}
+                for footprint in (self.footprint, self.host_footprint)
+            },
+        }
+
+
+@dataclass(frozen=True)
+class ScenarioResult:
+    """All strategies of one scenario, in its order; `scenario` is the file as it was resolved."""
+
+    title: str
+    model: MoEModel
+    machine: Machine
+    scenario: dict[str, Any]
+    runs: tuple[RunResult, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "title": self.title,
+            "model": self.model.name,
+            "machine": self.machine.name,
+            "scenario": self.scenario,
+            "runs": [run.to_dict() for run in self.runs],
+        }
+
+    def to_json(self) -> str:
+        """The text of results.json; equal results give equal text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    def write_json(self, path: str | Path) -> None:
+        """Write results.json, atomically."""
+        write_text(path, self.to_json() + "\n")
+
+    def write_parquet(self, path: str | Path) -> None:
+        """Write one row a strategy with the same values as results.json, nested names joined by a dot; atomically."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        of = {"title": self.title, "model": self.model.name, "machine": self.machine.name}
+        rows = [of | row(run) for run in self.runs]
+        with replacing(path) as draft:
+            parquet.write_table(pa.Table.from_pylist(_same_keys(rows)), draft)
+
+
+def row(run: RunResult) -> dict[str, Any]:
+    """One strategy as a flat row."""
+    data = run.to_dict()
+    data["knobs"] = json.dumps(run.knobs, sort_keys=True)
+    return dict(_flat(data))
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    items: list[tuple[str, Any]] = []
+    for name, value in data.items():
+        items += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return items
+
+
+def _same_keys(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that all have every key, in order of first appearance: strategies need not have the same lanes."""
+    names = dict.fromkeys(name for each in rows for name in each)
+    return [{name: each.get(name) for name in names} for each in rows]

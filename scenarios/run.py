@@ -1,0 +1,88 @@
+"""Running a scenario: every strategy is planned, simulated and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from scenarios.load import ScenarioFile
+from scenarios.predictors import make_predictor
+from scenarios.processes import map_in_processes
+from scenarios.resolve import Case, Entry, resolve
+from scenarios.results import RunResult, ScenarioResult
+from sim.cost import CostModel
+from sim.engine import simulate
+from sim.metrics import summarise
+from sim.plan import plan
+from sim.schedule import Schedule
+from sim.workload import steps
+
+_WORTH_PROCESSES = 50_000  # layer passes: some two seconds, several times what starting processes takes
+
+
+def run_scenario(
+    file: ScenarioFile, *, jobs: int = 1, progress: Callable[[str], None] = lambda text: None
+) -> ScenarioResult:
+    """Plan and simulate all strategies of a scenario; raises InputError if it asks for what cannot be.
+
+    With `jobs`, so many processes share the work if there is enough of it. They import the main module anew, which
+    must therefore be importable without side effects.
+    """
+    progress("reading")
+    case = resolve(file)
+    jobs = min(jobs, len(case.entries)) if _layer_passes(case) > _WORTH_PROCESSES else 1
+    runs = []
+    progress(_so_far(case, 0))
+    for run in map_in_processes(partial(run_entry, case), case.entries, jobs):
+        runs.append(run)
+        progress(_so_far(case, len(runs)))
+    return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(runs))
+
+
+def run_entry(case: Case, entry: Entry) -> RunResult:
+    """Plan, simulate and sum up one strategy."""
+    costs = CostModel(case.machine, case.model, case.precisions, case.spec.stack)
+    schedule = plan_entry(case, entry, costs)
+    timeline = simulate(schedule, costs.of(schedule.ops, schedule.lanes))
+    return RunResult(
+        label=entry.spec.title,
+        strategy=entry.spec.name,
+        knobs=entry.spec.knobs,
+        cached=entry.fit.cached,
+        schedule=schedule,
+        timeline=timeline,
+        summary=summarise(timeline),
+        footprint=entry.fit.gpu,
+        host_footprint=entry.fit.host,
+        fits=entry.fit.fits,
+        warnings=(*entry.fit.warnings, *costs.warnings),
+    )
+
+
+def plan_entry(case: Case, entry: Entry, costs: CostModel) -> Schedule:
+    """What one strategy decides."""
+    named = entry.predictor
+    predictor = None if named is None else make_predictor(named, case.model, case.spec.seed)
+    return plan(
+        entry.strategy(),
+        case.model,
+        case.precisions,
+        case.trace,
+        cached=entry.fit.cached,
+        batch=case.spec.batch,
+        popularity=case.popularity,
+        predictor=predictor,
+        costs=costs,
+        seed=case.spec.seed,
+    )
+
+
+def _layer_passes(case: Case) -> int:
+    """Blocks that all strategies together run through."""
+    n_steps = sum(1 for _ in steps(case.trace, case.spec.batch))
+    return n_steps * case.model.n_layers * len(case.entries)
+
+
+def _so_far(case: Case, done: int) -> str:
+    now = f", now {case.entries[done].spec.title}" if done < len(case.entries) else ""
+    return f"{done} of {len(case.entries)} strategies done{now}"

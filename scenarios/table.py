@@ -1,0 +1,87 @@
+"""Results as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scenarios.results import RunResult, ScenarioResult
+
+_WIDE = 1000  # where there is no terminal: nothing wraps
+_LANES = {"GPU": "gpu0", "H2D": "gpu0.h2d", "D2H": "gpu0.d2h", "CPU": "cpu", "host": "host"}
+_Cell = Callable[[RunResult], str]
+_COLUMNS: dict[str, _Cell] = {
+    "cached": lambda run: str(run.cached),
+    "TTFT": lambda run: seconds(run.summary.ttft_s),
+    "TPOT p50": lambda run: seconds(run.summary.tpot_p50_s),
+    "p95": lambda run: seconds(run.summary.tpot_p95_s),
+    "decode tok/s": lambda run: number(run.summary.decode_tokens_per_s),
+    "tok/s": lambda run: number(run.summary.tokens_per_s),
+    "hits": lambda run: percent(run.summary.hit_rate),
+    "GB/token": lambda run: number(run.loaded_gb_per_token),
+    f"busy % {'/'.join(_LANES)}": lambda run: _busy(run),
+    "GPU GB": lambda run: number(run.footprint.total_bytes / 1e9),
+}
+
+
+def print_results(result: ScenarioResult) -> None:
+    """Print one row a strategy, and below it what there is to beware of."""
+    console = terminal()
+    table = new_table(f"{result.title or result.model.name} · {result.model.name} on {result.machine.name}")
+    table.add_column("strategy", no_wrap=True)
+    for title in _COLUMNS:
+        table.add_column(title, justify="right")
+    for run in result.runs:
+        label = run.label if run.fits else f"({run.label})"
+        table.add_row(label, *(cell(run) for cell in _COLUMNS.values()), style=None if run.fits else "dim")
+    console.print(table)
+    for warning, labels in _by_warning(result.runs).items():
+        console.print(Text(f"! {', '.join(labels)}: {warning}", style="yellow"), soft_wrap=True)
+
+
+def new_table(title: str) -> Table:
+    """The look of all our tables."""
+    return Table(title=Text(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """A console that does not wrap tables when the output goes to a file or a pipe."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDE)
+
+
+def seconds(value: float | None) -> str:
+    """Seconds or milliseconds, three digits."""
+    if value is None:
+        return "–"
+    return f"{1e3 * value:.3g} ms" if value < 0.9995 else f"{value:.3g} s" if value < 999.5 else f"{value:.0f} s"
+
+
+def number(value: float | None) -> str:
+    """Three digits, never in scientific notation above 0.001."""
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def percent(value: float | None) -> str:
+    """A share in whole percent, with a digit more where that would say 100 % of what is not all."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.0f} %" if value == 1 or value < 0.995 else f"{100 * value:.1f} %"
+
+
+def _busy(run: RunResult) -> str:
+    return "/".join(f"{100 * run.summary.utilisation.get(lane, 0):.0f}" for lane in _LANES.values())
+
+
+def _by_warning(runs: Sequence[RunResult]) -> dict[str, list[str]]:
+    """The strategies that each warning is about."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        for warning in run.warnings:
+            found.setdefault(warning, []).append(run.label)
+    return {w: ["all strategies"] if len(labels) == len(runs) > 1 else labels for w, labels in found.items()}

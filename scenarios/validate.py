@@ -1,0 +1,151 @@
+"""Validation: plan, simulate and execute the schedules of a suite, and say how far the prediction was off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scenarios.load import ScenarioFile
+from scenarios.resolve import Case, Entry, resolve
+from scenarios.run import plan_entry
+from sim.compare import Comparison, RankAgreement, compare, rank_agreement
+from sim.cost import CostModel
+from sim.engine import simulate
+from sim.files import write_text
+from sim.schedule import Schedule
+from sim.timeline import Timeline
+
+Execute = Callable[[Schedule], Sequence[Timeline]]
+
+
+@dataclass(frozen=True)
+class Validated:
+    """One schedule, predicted and measured; `warnings` are what the prediction had to extrapolate."""
+
+    scenario: str
+    label: str
+    n_ops: int
+    comparison: Comparison
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KindShare:
+    """One kind of op on one lane over all schedules: summed seconds, and its share of all that was mispredicted.
+
+    The share is of the sum, over schedules and kinds, of the absolute differences of predicted and measured seconds.
+    """
+
+    kind: str
+    lane: str
+    predicted_s: float
+    measured_s: float
+    share_of_error: float
+
+    @property
+    def error(self) -> float:
+        """Predicted over measured minus one."""
+        return self.predicted_s / self.measured_s - 1 if self.measured_s else 0.0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All schedules of a suite. `tau` is the mean over scenarios of Kendall's tau among their strategies; a pair of
+    strategies is clear if their measured times differ by more than the repeats of either.
+    """
+
+    title: str
+    machine: str
+    schedules: tuple[Validated, ...]
+    median_error: float
+    p95_error: float
+    median_spread: float | None
+    tau: float | None
+    clear_pairs: int
+    right_pairs: int
+    kinds: tuple[KindShare, ...]
+
+    def to_json(self) -> str:
+        """The text of validation.json."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False)
+
+    def write_json(self, path: str | Path) -> None:
+        """Write validation.json, atomically."""
+        write_text(path, self.to_json() + "\n")
+
+
+def validate_suite(
+    title: str, files: Sequence[ScenarioFile], execute: Execute, *, progress: Callable[[str, float], None]
+) -> Validation:
+    """Run every schedule of the scenarios both ways; raises InputError before anything runs if one cannot be resolved.
+
+    `execute` runs a schedule for real, as often as its spread is to be known from, and returns the measured timelines.
+    """
+    cases = [resolve(file) for file in files]
+    jobs = [(case, entry) for case in cases for entry in case.entries]
+    done = []
+    for number, (case, entry) in enumerate(jobs):
+        progress(f"{case.title}: {entry.spec.title}", number / len(jobs))
+        done.append(_validate(case, entry, execute))
+    return sum_up(title, cases[0].machine.name, done)
+
+
+def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validation:
+    """Errors and ranking over all schedules."""
+    errors = [abs(each.comparison.error) for each in schedules]
+    spreads = [each.comparison.repeat_spread for each in schedules if each.comparison.repeat_spread is not None]
+    scenarios = dict.fromkeys(each.scenario for each in schedules)
+    agreements = [_ranking([each for each in schedules if each.scenario == name]) for name in scenarios]
+    taus = [agreement.tau for agreement in agreements if agreement.tau is not None]
+    return Validation(
+        title=title,
+        machine=machine,
+        schedules=tuple(schedules),
+        median_error=float(np.quantile(errors, 0.5)),
+        p95_error=float(np.quantile(errors, 0.95)),
+        median_spread=float(np.median(spreads)) if spreads else None,
+        tau=float(np.mean(taus)) if taus else None,
+        clear_pairs=int(sum(agreement.clear_pairs for agreement in agreements)),
+        right_pairs=int(sum(agreement.right_pairs for agreement in agreements)),
+        kinds=_kinds(schedules),
+    )
+
+
+def _validate(case: Case, entry: Entry, execute: Execute) -> Validated:
+    costs = CostModel(case.machine, case.model, case.precisions, case.spec.stack)
+    schedule = plan_entry(case, entry, costs)
+    predicted = simulate(schedule, costs.of(schedule.ops, schedule.lanes))
+    first, *others = execute(schedule)
+    return Validated(
+        case.title, entry.spec.title, len(schedule), compare(predicted, first, others), tuple(costs.warnings)
+    )
+
+
+def _ranking(schedules: Sequence[Validated]) -> RankAgreement:
+    found = {each.label: each.comparison for each in schedules}
+    return rank_agreement(
+        {label: comparison.predicted_s for label, comparison in found.items()},
+        {label: comparison.measured_s for label, comparison in found.items()},
+        {label: comparison.repeat_spread or 0.0 for label, comparison in found.items()},
+    )
+
+
+def _kinds(schedules: Sequence[Validated]) -> tuple[KindShare, ...]:
+    """The largest share of the error first."""
+    rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for each in schedules:
+        for kind in each.comparison.kinds:
+            rows.setdefault((kind.kind, kind.lane), []).append((kind.predicted_s, kind.measured_s))
+    off = {key: sum(abs(predicted - measured) for predicted, measured in pairs) for key, pairs in rows.items()}
+    whole = sum(off.values()) or 1.0
+    found = [
+        KindShare(
+            *key, sum(predicted for predicted, _ in pairs), sum(measured for _, measured in pairs), off[key] / whole
+        )
+        for key, pairs in rows.items()
+    ]
+    return tuple(sorted(found, key=lambda each: (-each.share_of_error, each.kind, each.lane)))

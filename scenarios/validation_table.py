@@ -1,0 +1,81 @@
+"""A validation as tables for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from scenarios.table import new_table, number, percent, seconds, terminal
+from scenarios.validate import Validation
+
+MEDIAN_TARGET, P95_TARGET = 0.06, 0.15
+
+
+def print_validation(found: Validation) -> None:
+    """Print a row a schedule, a row a kind of op, and the verdict."""
+    console = terminal()
+    _print_schedules(console, found)
+    console.print()
+    _print_kinds(console, found)
+    console.print()
+    for line in verdict(found):
+        console.print(line, soft_wrap=True)
+
+
+def verdict(found: Validation) -> list[str]:
+    """What the validation says in sum, beside its targets."""
+    worst = found.kinds[0]
+    spread = "" if found.median_spread is None else f"; repeats differ by {percent(found.median_spread)} (median)"
+    tau = "–" if found.tau is None else f"{found.tau:.2f}"
+    return [
+        f"end-to-end error of {len(found.schedules)} schedules: median {tenths(found.median_error)} "
+        f"(target {percent(MEDIAN_TARGET)}), p95 {tenths(found.p95_error)} (target {percent(P95_TARGET)}){spread}",
+        f"ranking: {found.right_pairs} of {found.clear_pairs} pairs whose measured gap exceeds the spread are in "
+        f"order; Kendall's tau {tau}",
+        f"most of the error: {worst.kind} on {worst.lane}, {percent(worst.share_of_error)} of what was mispredicted, "
+        f"in sum {signed(worst.error)}",
+    ]
+
+
+def signed(error: float) -> str:
+    """A relative error with its sign: + is predicted too long."""
+    return f"{100 * error:+.1f} %"
+
+
+def tenths(share: float | None) -> str:
+    """A share in percent with one decimal."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _print_schedules(console: Console, found: Validation) -> None:
+    table = new_table(f"{found.title} on {found.machine}")
+    for header in ("scenario", "strategy"):
+        table.add_column(header, no_wrap=True)
+    headers = ("ops", "predicted", "measured", "error", "spread", "|step error| p50", "p95", "bytes", "hits")
+    for header in headers:
+        table.add_column(header, justify="right")
+    for each in found.schedules:
+        c = each.comparison
+        table.add_row(
+            each.scenario, each.label, str(each.n_ops), seconds(c.predicted_s), seconds(c.measured_s), signed(c.error),
+            tenths(c.repeat_spread), tenths(c.steps.median), tenths(c.steps.p95),
+            _same(c.bytes_equal), _same(c.hits_equal),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _print_kinds(console: Console, found: Validation) -> None:
+    table = new_table("by kind of op, all schedules")
+    for header in ("op", "lane"):
+        table.add_column(header)
+    for header in ("predicted s", "measured s", "error", "share of error"):
+        table.add_column(header, justify="right")
+    for kind in found.kinds:
+        share = percent(kind.share_of_error)
+        table.add_row(
+            kind.kind, kind.lane, number(kind.predicted_s), number(kind.measured_s), signed(kind.error), share
+        )
+    console.print(table)
+
+
+def _same(equal: bool) -> str:
+    return "same" if equal else "DIFFER"

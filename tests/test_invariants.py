@@ -1,0 +1,234 @@
+"""What every strategy's schedule must keep to, whatever its knobs, the model, the batch or the trace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim.schedule import HOST, Kind, Phase, Schedule
+from sim.timeline import Timeline
+from sim.workload import steps
+from tests.equality import differences
+from tests.occupancy import most_blocks, slot_faults
+from tests.machines import slow_gpu
+from tests.runs import CACHES, CASES, SETTINGS, WHOLE_BLOCKS, Case, Setting, name_of, run, timed
+
+Routed = Counter[tuple[int, int, int]]  # (step, block, expert): tokens
+
+
+def cases_of(setting: str) -> list[Case]:
+    """All cases in one setting; in the others every case but the caches, of which each has its share."""
+    if setting == "batch":
+        return CASES
+    mine = CACHES[list(SETTINGS).index(setting) :: 7]
+    return [case for case in CASES if case[0] != "cache" or case in mine]
+
+
+every_setting = pytest.mark.parametrize("setting", SETTINGS)
+
+
+def check_all(setting: str, fault_of: Callable[[Timeline], object]) -> None:
+    """Fail listing the cases in which `fault_of` finds something."""
+    faults = {name_of(case): fault for case in cases_of(setting) if (fault := fault_of(run(case, setting)))}
+    assert not faults
+
+
+def routed(setting: Setting) -> Routed:
+    """What the trace routes, token by token; encoder blocks run in prefill only."""
+    trace, model = setting.trace(), setting.model
+    found: Routed = Counter()
+    for number, step in enumerate(steps(trace, setting.batch)):
+        for row in step.token_rows:
+            for moe, layer in enumerate(model.moe_layers):
+                if step.phase == "prefill" or layer >= model.encoder_layers:
+                    found.update((number, layer, int(e)) for e in trace.ids[row, moe] if e != trace.missing)
+    return found
+
+
+@every_setting
+def test_every_routed_token_is_computed_exactly_once(setting: str) -> None:
+    expected = routed(SETTINGS[setting])
+
+    def fault(timeline: Timeline) -> object:
+        ops = timeline.schedule.ops
+        done: Routed = Counter()
+        chosen = np.flatnonzero((ops.kind == Kind.EXPERT) & (ops.expert >= 0))
+        for op in chosen:
+            done[int(ops.step[op]), int(ops.layer[op]), int(ops.expert[op])] += int(ops.tokens[op])
+        return (expected - done) + (done - expected) or len(chosen) - len(expected)
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_the_models_own_work_is_done_once_a_step_and_block(setting: str) -> None:
+    model = SETTINGS[setting].model
+    passes = list(steps(SETTINGS[setting].trace(), SETTINGS[setting].batch))
+    expected: Counter[tuple[int, int, int, int]] = Counter()
+    for number, step in enumerate(passes):
+        tokens, sequences = len(step.token_rows), len(step.sequences)
+        expected[number, Kind.HEAD, model.n_layers - 1, sequences] += 1
+        for layer in range(model.encoder_layers if step.phase == "decode" else 0, model.n_layers):
+            moe = model.moe_index(layer) >= 0
+            kinds = [Kind.ATTENTION, *([Kind.GATE, Kind.COMBINE] if moe else [])]
+            kinds += [Kind.EXPERT] if model.shared_hidden or not moe else []
+            expected.update((number, kind, layer, tokens) for kind in kinds)
+
+    def fault(timeline: Timeline) -> object:
+        ops = timeline.schedule.ops
+        own = np.isin(ops.kind, (Kind.ATTENTION, Kind.GATE, Kind.COMBINE, Kind.HEAD, Kind.EXPERT)) & (ops.expert < 0)
+        columns = (ops.step[own], ops.kind[own], ops.layer[own], ops.tokens[own])
+        done = Counter(zip(*(column.tolist() for column in columns), strict=True))
+        return (expected - done) + (done - expected)
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_bytes_are_the_number_of_copies_times_their_size(setting: str) -> None:
+    model = SETTINGS[setting].model
+
+    def size_bytes(schedule: Schedule, op: int) -> int:
+        ops = schedule.ops
+        if ops.kind[op] == Kind.SEND:
+            return int(ops.tokens[op]) * model.hidden * 2
+        if ops.kind[op] not in (Kind.LOAD, Kind.UNLOAD):
+            return 0
+        if ops.expert[op] < 0:
+            return model.layer_bytes(int(ops.layer[op]), "bf16")
+        return model.expert_bytes("bf16")
+
+    def fault(timeline: Timeline) -> object:
+        schedule = timeline.schedule
+        return [op for op in range(len(schedule)) if schedule.ops.size_bytes[op] != size_bytes(schedule, op)]
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_memory_is_never_over_budget_and_never_overwritten_while_read(setting: str) -> None:
+    """One slot holds one expert at a time, so that no more experts than slots are ever resident."""
+    check_all(setting, slot_faults)
+
+
+@pytest.mark.parametrize("setting", ["batch", "odd blocks", "encoder and decoder, top-1"])
+def test_memory_is_safe_too_where_copies_run_far_ahead_of_compute(setting: str) -> None:
+    check_all(setting, lambda timeline: slot_faults(timed(timeline.schedule, slow_gpu())))
+
+
+@every_setting
+def test_every_expert_on_the_gpu_reads_a_slot_and_none_elsewhere_does(setting: str) -> None:
+    def fault(timeline: Timeline) -> object:
+        schedule = timeline.schedule
+        ops, gpu = schedule.ops, schedule.lane_index["gpu0"]
+        copies = np.isin(ops.kind, (Kind.LOAD, Kind.UNLOAD)) & (ops.expert >= 0)
+        needs_slot = copies | ((ops.kind == Kind.EXPERT) & (ops.expert >= 0) & (ops.lane == gpu))
+        return np.flatnonzero(needs_slot != (ops.slot >= 0)).tolist()
+
+    check_all(setting, fault)
+
+
+@every_setting
+@pytest.mark.parametrize("case", WHOLE_BLOCKS, ids=name_of)
+def test_streamed_blocks_never_take_more_buffers_than_they_say(case: Case, setting: str) -> None:
+    buffers = 1 + dict(case[1])["prefetch"]
+    assert most_blocks(run(case, setting)) <= buffers
+    assert most_blocks(timed(run(case, setting).schedule, slow_gpu())) <= buffers
+
+
+@every_setting
+def test_a_block_starts_after_the_one_before_and_combines_after_all_its_experts(setting: str) -> None:
+    def fault(timeline: Timeline) -> object:
+        ops, times = timeline.schedule.ops, timeline.times
+        previous_s = combined_s = routed_s = 0.0
+        faults = []
+        for op in range(len(ops)):
+            kind, start_s, end_s = Kind(ops.kind[op]), times.start_s[op], times.end_s[op]
+            if kind in (Kind.ATTENTION, Kind.HEAD):
+                faults += [op] if start_s < combined_s else []
+                previous_s = combined_s = routed_s = max(combined_s, end_s)
+            elif kind == Kind.GATE:
+                faults += [op] if start_s < previous_s else []
+                routed_s = end_s
+            elif kind == Kind.EXPERT or (kind == Kind.SEND):
+                faults += [op] if start_s < routed_s else []
+                combined_s = max(combined_s, end_s)
+            elif kind == Kind.COMBINE:
+                faults += [op] if start_s < combined_s else []
+                combined_s = end_s
+        return faults
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_a_wait_holds_the_host(setting: str) -> None:
+    def fault(timeline: Timeline) -> object:
+        ops, times = timeline.schedule.ops, timeline.times
+        held_until_s, faults = 0.0, []
+        for op in range(len(ops)):
+            faults += [op] if times.dispatched_s[op] < held_until_s else []
+            if ops.kind[op] == Kind.WAIT:
+                held_until_s = max(times.end_s[dep] for dep in ops.dependencies(op))
+        return faults
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_routing_is_known_to_the_host_before_it_dispatches_an_expert_for_it(setting: str) -> None:
+    def fault(timeline: Timeline) -> object:
+        ops, times = timeline.schedule.ops, timeline.times
+        gate_end_s = {
+            (int(ops.step[op]), int(ops.layer[op])): times.end_s[op] for op in np.flatnonzero(ops.kind == Kind.GATE)
+        }
+        experts = np.flatnonzero((ops.kind == Kind.EXPERT) & (ops.expert >= 0))
+        return [
+            op for op in experts if times.dispatched_s[op] < gate_end_s[int(ops.step[op]), int(ops.layer[op])]
+        ]
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_schedules_are_valid_clock_free_and_end(setting: str) -> None:
+    def fault(timeline: Timeline) -> object:
+        schedule, times = timeline.schedule, timeline.times
+        schedule.validate()
+        ends = np.isfinite(times.end_s).all() and (times.end_s >= times.start_s).all()
+        return not (schedule.clock_free and ends and not times.cancelled.any() and schedule.lanes[0].name == HOST)
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_steps_are_the_workloads(setting: str) -> None:
+    trace, batch = SETTINGS[setting].trace(), SETTINGS[setting].batch
+    expected = [
+        (Phase[s.phase.upper()], int(s.sequences[0]) // batch, len(s.sequences), len(s.token_rows))
+        for s in steps(trace, batch)
+    ]
+
+    def fault(timeline: Timeline) -> object:
+        found = [(s.phase, s.batch, s.sequences, s.tokens) for s in timeline.schedule.steps]
+        first_ops = [s.first_op for s in timeline.schedule.steps]
+        starts = np.searchsorted(timeline.schedule.ops.step, np.arange(len(first_ops))).tolist()
+        return found != expected or first_ops != starts
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_schedules_and_timelines_load_back_equal(setting: str, tmp_path: Path) -> None:
+    def fault(timeline: Timeline) -> object:
+        timeline.schedule.save(tmp_path / "schedule")
+        timeline.save(tmp_path / "timeline")
+        schedule = Schedule.load(tmp_path / "schedule")
+        again = Timeline.load(tmp_path / "timeline", schedule)
+        return differences(timeline.schedule, schedule) + differences(timeline, again)
+
+    check_all(setting, fault)
