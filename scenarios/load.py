@@ -35,7 +35,7 @@ class ScenarioFile:
 
     @contextmanager
     def at(self, *location: str | int) -> Iterator[None]:
-        """Add to an InputError raised inside where in the scenario the cause stands."""
+        """Add to an InputError raised inside where in the scenario the cause stands (nowhere: in all of it)."""
         try:
             yield
         except InputError as error:

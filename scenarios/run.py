@@ -17,7 +17,7 @@ from sim.plan import plan
 from sim.schedule import Schedule
 from sim.workload import steps
 
-_WORTH_PROCESSES = 50_000  # layer passes: some two seconds, several times what starting processes takes
+_WORTH_PROCESSES = 20_000  # layer passes: some two seconds, several times what starting processes takes
 
 
 def run_scenario(
@@ -33,9 +33,10 @@ def run_scenario(
     jobs = min(jobs, len(case.entries)) if _layer_passes(case) > _WORTH_PROCESSES else 1
     runs = []
     progress(_so_far(case, 0))
-    for run in map_in_processes(partial(run_entry, case), case.entries, jobs):
-        runs.append(run)
-        progress(_so_far(case, len(runs)))
+    with file.at():
+        for run in map_in_processes(partial(run_entry, case), case.entries, jobs):
+            runs.append(run)
+            progress(_so_far(case, len(runs)))
     return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(runs))
 
 

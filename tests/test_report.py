@@ -29,7 +29,7 @@ def page(result: ScenarioResult) -> Element:
 
 def panel(page: Element, title: str) -> list[tuple[str, float]]:
     (found,) = [each for each in page.find("div", class_="panel") if each.find("h3")[0].text.startswith(title)]
-    return [(bar.attributes["data-label"], float(bar.attributes["data-value"])) for bar in found.find("li", class_="")
+    return [(bar.attributes["data-label"], float(bar.attributes["data-value"])) for bar in found.find("li")
             if "data-value" in bar.attributes]  # fmt: skip
 
 

@@ -33,6 +33,7 @@ READER = """
   const before = plot.data.length, ink = plot.layout.font.color;
   document.querySelector("#gantt-legend button").click();
   document.getElementById("theme").click();
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
   const told = document.createElement("output");
   told.textContent = JSON.stringify({
     seen, hidden: before - plot.data.length, recoloured: plot.layout.font.color !== ink,

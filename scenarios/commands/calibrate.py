@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+HOST_MODELS = ("host-small", "host-fine")  # those of the bundled suite
+
 
 def calibrate(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The machine file to write.")],
@@ -42,6 +44,3 @@ def calibrate(
         typer.echo("moesim: interrupted; what was measured is kept: give the same command again to go on", err=True)
         raise typer.Exit(130) from error
     typer.echo(f"{out}: {machine.name}, {len(machine.kernels)} kernel tables, {len(machine.links)} links")
-
-
-HOST_MODELS = ("host-small", "host-fine")

@@ -13,7 +13,7 @@ from scenarios.report.ranking import Entry
 from sim.schedule import Kind
 
 _MOST_BARS = 20_000  # of one view
-_BAR_BUDGET = 80_000  # of all views together: 2 MB
+_BAR_BUDGET = 60_000  # of all views together: 2 MB
 _FEWEST_BARS = 800  # a view of less says little
 
 

@@ -67,7 +67,7 @@ def _row(entries: Sequence[Entry], footprint: Footprint, paints: dict[str, str],
     return tag(
         "li",
         tag("span", _few(labels), excess, class_="name", title=", ".join(labels)),
-        tag("b", f"{total / 1e9:.1f} GB"),
+        tag("b", f"{total / 1e9:.1f} GB" if total else "none"),
         tag("span", *parts, class_="track stack"),
         data_label=", ".join(labels),
         data_value=str(total),

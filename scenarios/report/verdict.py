@@ -51,9 +51,10 @@ def _speed(run: RunResult, *, would: bool = False) -> Html:
 
 
 def _lead(best: RunResult, second: Entry) -> str:
-    """`1.9× as fast as the next (…)`, by decode rate or else by time to the first token."""
+    """`1.9× as fast as the next (…)`, by the figure that ranked them."""
     sooner = ratio(second.run.summary.ttft_s, best.summary.ttft_s)
-    lead = decode_lead(best, second.run) or sooner or 1.0
+    overall = ratio(best.summary.tokens_per_s, second.run.summary.tokens_per_s)
+    lead = decode_lead(best, second.run) or sooner or overall or 1.0
     if not level(lead):
         return f"{_times(lead)} the next ({second.label})"
     if sooner is not None and not level(sooner):

@@ -21,7 +21,7 @@ try {
 document.getElementById("theme").addEventListener("click", () => theme.set(theme.dark ? "light" : "dark"));
 theme.system.addEventListener("change", () => theme.redraw.forEach((draw) => draw()));
 
-// "var(--x)" as the colour it stands for now: Plotly draws without the style sheet.
+// A CSS variable as the colour it stands for now: Plotly draws without the style sheet.
 function colour(paint) {
   const name = /^var\((--[\w-]+)\)$/.exec(paint);
   return name ? getComputedStyle(document.documentElement).getPropertyValue(name[1]).trim() : paint;
