@@ -27,7 +27,7 @@ bench: $(DEV)  ## rates, printed beside a bare SimPy loop of the same run
 	$(BIN)/python -m benchmarks
 
 docs: $(DEV)  ## regenerate what documents take from the program
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

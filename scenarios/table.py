@@ -30,7 +30,7 @@ _COLUMNS: dict[str, _Cell] = {
 def print_results(result: ScenarioResult) -> None:
     """Print one row a strategy, and below it what there is to beware of."""
     console = terminal()
-    table = new_table(f"{result.title or result.model.name} · {result.model.name} on {result.machine.name}")
+    table = new_table(" · ".join(dict.fromkeys((result.title, f"{result.model.name} on {result.machine.name}"))))
     table.add_column("strategy", no_wrap=True)
     for title in _COLUMNS:
         table.add_column(title, justify="right")

@@ -49,13 +49,14 @@ def plan(
 
 def check_trace(trace: RoutingTrace, model: MoEModel) -> None:
     """Raise InputError if the trace cannot be this model's."""
-    for field, has, needs in (
-        ("layers", trace.n_layers, model.n_moe_layers),
-        ("experts", trace.n_experts, model.n_experts),
+    for field, has, needs, unit in (
+        ("layers", trace.n_layers, model.n_moe_layers, "MoE layers"),
+        ("experts", trace.n_experts, model.n_experts, "experts"),
+        ("top_k", max(trace.top_k, model.top_k), model.top_k, "experts a token"),
     ):
         if has != needs:
             raise InputError(
-                f"the trace does not fit {model.name}, which has {needs} MoE {field}",
+                f"the trace does not fit {model.name}, which has {needs} {unit}",
                 field=field,
                 value=has,
                 remedy="choose the model that the trace was recorded on",

@@ -1,0 +1,63 @@
+"""Write into the documents what they take from the program: `python docs/generate.py`, or with `--check` only compare.
+
+A generated part stands between `<!-- name:begin -->` and `<!-- name:end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from scenarios.machine_tables import tables
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def first_scenario() -> str:
+    """What the README's first scenario prints."""
+    example = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None, "the README has lost its scenario"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scenario.yaml"
+        path.write_text(example[1], encoding="utf-8")
+        command = [sys.executable, "-m", "scenarios", "run", str(path)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    lines = [line.rstrip() for line in printed.splitlines()]
+    return "\n".join(["```", *lines, "```"])
+
+
+DOCUMENTS: dict[str, Callable[[], Mapping[str, str]]] = {
+    "README.md": lambda: {"quickstart": first_scenario()},
+    "docs/machines.md": tables,
+}
+
+
+def filled(text: str, parts: Mapping[str, str]) -> str:
+    """The document with its generated parts made anew."""
+    for name, part in parts.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        head, rest = text.split(begin)
+        text = f"{head}{begin}\n{part}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def main() -> int:
+    """Write or check all documents; returns 1 if one was not current."""
+    stale = []
+    for name, parts in DOCUMENTS.items():
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        if (new := filled(text, parts())) != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    print(f"{'not current' if '--check' in sys.argv else 'written'}: {', '.join(stale) or 'none'}")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
