@@ -28,7 +28,7 @@ _DEVICE_OF = {
 
 def host_machine(
     samples: Samples, kernels: KernelPlan, links: LinkPlan, first: tuple[MoEModel, Precisions],
-    cores: Mapping[str, int], fingerprint: dict[str, str],
+    cores: Mapping[str, int], fingerprint: dict[str, str], memory: dict[str, Memory],
 ) -> Machine:  # fmt: skip
     """The machine file of the host backend; `first` is the model that the probes ran with."""
     source = f"measured by moesim calibrate, host backend, {fingerprint['date']}"
@@ -41,7 +41,7 @@ def host_machine(
         origin="measured",
         description="Threads on CPU cores stand in for the GPU and its copy engines; copies are memory copies.",
         fingerprint=fingerprint,
-        memory=_memory(),
+        memory=memory,
         devices={
             "gpu": Device(traffic={"dram": 1.0}), "cpu": Device(traffic={"dram": 1.0}), "link": Device(),
             "storage": Device(),
@@ -69,8 +69,8 @@ def _shared(samples: Samples, first: tuple[MoEModel, Precisions], cores: Mapping
     return fit_shared(samples, {"gpu": need, "cpu": need, "copy": copied}, cores)
 
 
-def _memory() -> dict[str, Memory]:
-    """One memory stands for two: half of it is the GPU's."""
+def usable_memory() -> dict[str, Memory]:
+    """One memory stands for two: half of it is the GPU's, and what is free of that is usable."""
     memory = psutil.virtual_memory()
     half = Memory(nominal_bytes=memory.total // 2, usable_bytes=memory.available // 2)
     return {"gpu0": half, "host": half}

@@ -23,7 +23,7 @@ from sim.precision import Precisions
 from sim.schedule import Kind
 
 _SETS = 3  # buffers that take turns; the caches are emptied in between besides
-_PASSES = 2  # over all points, so that a bad moment of the machine does not spoil one of them
+_PASSES = 4  # over all points, so that no point is measured in a bad moment of the machine only
 _TOO_LONG = 4  # times its share of the budget: a series ends where the next point would take this
 _MEMORY_SHARE = 0.25
 
@@ -35,6 +35,9 @@ class Rig:
         check_model(model)
         self.model, self.precisions = model, precisions
         self._dtypes = {name: dtype_of(name) for name in (precisions.experts, precisions.rest, precisions.kv)}
+        self._check_memory("an expert", model.expert_params, precisions.experts)
+        self._check_memory("the head", head_values(model), precisions.rest)
+        self._check_memory("a block", max(map(model.layer_params, range(model.n_layers))), precisions.rest)
         self._device = torch.device("cpu")
         self._spaces: dict[str, Workspace] = {}
         self._pools: dict[str, list[torch.Tensor]] = {}
@@ -61,19 +64,21 @@ class Rig:
         return [Weights(block=block, cache=cache) for block, cache in zip(blocks, caches, strict=True)]
 
     def _pool(self, name: str, values: int, precision: str) -> list[torch.Tensor]:
-        dtype = self._dtypes[precision]
         pool = self._pools.get(name)
         if pool is None or len(pool[0]) < values:
-            free = psutil.virtual_memory().available
-            if _SETS * values * dtype.itemsize > _MEMORY_SHARE * free:
-                raise DoesNotFit(
-                    f"{_SETS} buffers of {values * dtype.itemsize / 1e9:.3g} GB for {name} of {self.model.name} "
-                    f"do not fit a quarter of the {free / 1e9:.3g} GB free",
-                    field="model", remedy="calibrate a smaller model or a lower precision",
-                )  # fmt: skip
-            pool = [random_tensor(values, dtype, self._device, seed) for seed in range(_SETS)]
+            self._check_memory(name, values, precision)
+            pool = [random_tensor(values, self._dtypes[precision], self._device, seed) for seed in range(_SETS)]
             self._pools[name] = pool
         return pool
+
+    def _check_memory(self, name: str, values: int, precision: str) -> None:
+        free, each = psutil.virtual_memory().available, values * self._dtypes[precision].itemsize
+        if _SETS * each > _MEMORY_SHARE * free:
+            raise DoesNotFit(
+                f"{_SETS} buffers of {each / 1e9:.3g} GB for {name} of {self.model.name} "
+                f"do not fit a quarter of the {free / 1e9:.3g} GB free",
+                field="model", remedy="calibrate a smaller model or a lower precision",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)

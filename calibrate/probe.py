@@ -31,7 +31,7 @@ def probe_model(model: MoEModel) -> MoEModel:
 def decode_like(model: MoEModel, precisions: Precisions, steps: int) -> Schedule:
     """Decoding in which every block has an expert that is there, one that is fetched and one for the CPU.
 
-    Every other step the host waits for each of the CPU's ops and swaps what it fetches.
+    Every fourth step the host waits for each of the CPU's ops and swaps what it fetches.
     """
     resident = [(layer, 0) for layer in model.moe_layers]
     p = Program(model, precisions, default_lanes(), n_slots=len(resident) + 1, start_slots=resident)
@@ -43,7 +43,7 @@ def decode_like(model: MoEModel, precisions: Precisions, steps: int) -> Schedule
             if model.moe_index(layer) < 0:
                 p.hidden = p.shared(layer)
             elif other:
-                _moe_block(p, layer, other, third, blocking=step % 2 == 1)
+                _moe_block(p, layer, other, third, blocking=step % 4 == 1)
         p.wait(p.head())
     return p.schedule(strategy="probe")
 

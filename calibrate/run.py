@@ -30,6 +30,4 @@ def calibrate(
     check_backend(backend)
     from calibrate.session import measure
 
-    machine = measure(out, budget_s, models, progress)
-    machine.save(out)
-    return machine
+    return measure(out, budget_s, models, progress)

@@ -11,7 +11,7 @@ import numpy as np
 
 from hwexec.backend import Task
 
-LEAST, MOST = 5, 200  # repetitions
+LEAST, MOST = 3, 200  # repetitions
 NOISY = 0.15  # relative spread above which a measurement is called noisy
 
 

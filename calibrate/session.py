@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from calibrate.assemble import host_machine
+from calibrate.assemble import host_machine, usable_memory
 from calibrate.bench import Bench
 from calibrate.journal import Journal
 from calibrate.kernels import KernelPlan, kernel_plan
@@ -25,16 +25,17 @@ Models = Sequence[tuple[MoEModel, Precisions]]
 
 
 def measure(out: Path, budget_s: float, models: Models, progress: Progress) -> Machine:
-    """Measure everything, or what an interrupted run left, with the journal beside `out`."""
+    """Measure everything, or what an interrupted run left, with the journal beside `out`; write `out` at the end."""
     kernels = kernel_plan(models)
-    computer = fingerprint()
+    computer, memory = fingerprint(), usable_memory()
     with (
         Bench() as bench,
         closing(LinkPlan(models)) as links,
         Journal(journal_path(out), _identity(computer, models)) as journal,
     ):
         run_units(_units(bench, links, kernels, models, budget_s), journal, budget_s, progress)
-        machine = host_machine(journal.samples, kernels, links, models[0], bench.cores, computer)
+        machine = host_machine(journal.samples, kernels, links, models[0], bench.cores, computer, memory)
+        machine.save(out)
         journal.finish()
     return machine
 
@@ -58,6 +59,7 @@ def _units(bench: Bench, links: LinkPlan, kernels: KernelPlan, models: Models, b
 def _identity(computer: dict[str, str], models: Models) -> dict[str, object]:
     """What two runs must agree on for one to continue the other."""
     return {
+        "backend": "host",
         "computer": {name: value for name, value in computer.items() if name != "date"},
         "models": [[model.to_dict(), _plain(precisions)] for model, precisions in models],
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +51,11 @@ def _measure(
 ) -> Samples:
     schedule = side_by_side(model, precisions, _counts(group, known))
     samples: Samples = {}
-    spent_s = 0.0
+    began = perf_counter()
     with backend.prepare(schedule) as prepared:
         run_once(schedule, prepared)
-        while not samples or spent_s < budget_s / 2:
+        while not samples or perf_counter() - began < budget_s:
             times = run_once(schedule, prepared)
-            spent_s += float(times.end_s.max())
             for who in group:
                 others = tuple(other for other in group if other != who)
                 samples.setdefault(together(who, others), []).extend(overlapped_s(schedule, times, who, group))

@@ -44,7 +44,7 @@ def link_tables(plan: LinkPlan, samples: Samples, source: str) -> list[Link]:
     """A table a direction. On the host backend pinned and pageable memory are the same, and were measured once."""
     tables = []
     for direction in DIRECTIONS:
-        table = curve([(size, link_point(direction, size)) for size in plan.sizes], samples)
+        table = curve([(size, link_point(direction, size)) for size in plan.sizes_of(direction)], samples)
         for memory in ("storage",) if direction == "read" else ("pinned", "pageable"):
             passes = 1.0 if direction == "read" else COPY_PASSES
             tables.append(

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from sim.cost import Costs
 from sim.errors import ScheduleError
-from sim.lanes import HostLane, Job, make_lane
+from sim.job import Job
+from sim.lanes import HostLane, choice_is_next, make_lane
 from sim.schedule import Lane, Ops, Schedule
 from sim.sharing import SharedCapacity, Uses
 from sim.timeline import Timeline, Times, join_times
@@ -67,13 +68,16 @@ class Engine:
         self._host.issue(jobs[begin:])
 
     def advance(self) -> None:
-        """Run up to the host's present moment: it has handled all that was fed, and this instant is over."""
+        """Run up to the host's present moment: it has handled all that was fed, and all that ends by now has ended.
+
+        Priority lanes have not chosen yet at this instant, for what is fed next may still be dispatched in it.
+        """
         env = self._env
         while not self._host.idle:
             if env.peek() == float("inf"):
                 self._deadlock()
             env.step()
-        while env.peek() == env.now:
+        while env.peek() == env.now and not choice_is_next(env):
             env.step()
 
     def finish(self) -> None:

@@ -9,47 +9,12 @@ from heapq import heappop, heappush
 
 import simpy
 
+from sim.job import Job
 from sim.schedule import Kind, Lane
-from sim.sharing import Process, SharedCapacity, Uses
+from sim.sharing import Process, SharedCapacity
 
 _WAIT, _CANCEL = int(Kind.WAIT), int(Kind.CANCEL)
 _LAST = 2  # SimPy priority after URGENT and NORMAL
-
-
-class Job:
-    """One op on its way through the engine; `end` is None until it has ended."""
-
-    __slots__ = (
-        "cancelled",
-        "deps",
-        "dispatch_s",
-        "dispatched",
-        "duration_s",
-        "end",
-        "index",
-        "kind",
-        "lane",
-        "pending",
-        "priority",
-        "ready",
-        "start",
-        "uses",
-        "waiters",
-    )
-
-    def __init__(
-        self, index: int, kind: int, lane: int, priority: int, duration_s: float, dispatch_s: float, uses: Uses
-    ) -> None:
-        self.index, self.kind, self.lane, self.priority = index, kind, lane, priority
-        self.duration_s, self.dispatch_s, self.uses = duration_s, dispatch_s, uses
-        self.deps: Sequence[Job] = ()  # dropped once the op is handed over
-        self.pending = 0  # dependencies that had not ended then
-        self.waiters: list[Job] | None = None  # jobs that count this one among their pending
-        self.ready: simpy.Event | None = None  # what a lane yields on while its head has pending dependencies
-        self.dispatched = 0.0
-        self.start: float | None = None
-        self.end: float | None = None
-        self.cancelled = False
 
 
 class SimLane(ABC):
@@ -235,6 +200,11 @@ class _Settled(simpy.Event):
         self._ok = True
         self._value = None
         env.schedule(self, priority=_LAST)  # type: ignore[arg-type]
+
+
+def choice_is_next(env: simpy.Environment) -> bool:
+    """Whether nothing is left to happen at this instant but the choices of priority lanes."""
+    return bool(env._queue) and env._queue[0][1] == _LAST  # SimPy shows the time of the next event only
 
 
 def make_lane(lane: Lane, env: simpy.Environment, sharing: SharedCapacity) -> SimLane:

@@ -16,6 +16,7 @@ from sim.slots import Key, Slots
 GPU, H2D, D2H, CPU, HOST_LANE, WORKER, STORAGE = "gpu0", "gpu0.h2d", "gpu0.d2h", "cpu", "host", "worker", "storage"
 _CODE = {name: i for i, name in enumerate(PRECISIONS)}
 _NAN = float("nan")
+_NO_KEY = (-1, NO_EXPERT)
 
 
 def default_lanes(*, copy_priority: bool = False) -> tuple[Lane, ...]:
@@ -85,19 +86,11 @@ class Program:
         reason: Reason = Reason.HIT,
     ) -> int:  # fmt: skip
         """A routed expert over `tokens` tokens; on the GPU its weights must be in a slot, or on their way."""
-        lane = self._lane[on]
-        deps = list(after)
-        slot, key = NO_SLOT, (layer, expert)
+        key, slot, deps = (layer, expert), NO_SLOT, list(after)
         if on == GPU:
-            source = self.slots.source(key)
-            if source is not None:
-                deps.append(source)
-            slot = self.slots.use(key, len(self._ops), lane)
-        return self._ops.append(
-            (Kind.EXPERT, lane, reason, self._expert_code, self._step, layer, expert, slot, tokens, 0,
-             self._sequences, 0, 0, _NAN),
-            deps,
-        )  # fmt: skip
+            deps += self.slots.source(key)
+            slot = self.slots.use(key, len(self._ops), self._lane[on])
+        return self._issue(Kind.EXPERT, on, deps, reason, key, self._expert_code, slot=slot, tokens=tokens)
 
     def combine(self, layer: int, after: Iterable[int]) -> int:
         """Sum the experts' outputs into the hidden state."""
@@ -120,31 +113,27 @@ class Program:
         lane: str = H2D,
     ) -> int:  # fmt: skip
         """Copy an expert's weights into the slot that has been free longest."""
-        key, number = (layer, expert), self._lane[lane]
+        key = (layer, expert)
         slot, waits = self.slots.take(key)
-        op = self._move(Kind.LOAD, number, key, slot, [*list(after), *waits], reason, priority)
-        self.slots.fill(key, op, number)
+        op = self._move(Kind.LOAD, lane, [*after, *waits], reason, key, slot=slot, priority=priority)
+        self.slots.fill(key, op, self._lane[lane])
         return op
 
     def load_block(self, layer: int, *, after: Iterable[int] = (), reason: Reason = Reason.STREAM) -> int:
         """Copy a block's non-expert weights into a buffer that the strategy keeps free for them."""
-        return self._ops.append(
-            (Kind.LOAD, self._lane[H2D], reason, self._rest_code, self._step, layer, NO_EXPERT, NO_SLOT, 0, 0, 1, 0,
-             self.model.layer_bytes(layer, self.precisions.rest), _NAN),
-            list(after),
-        )  # fmt: skip
+        size_bytes = self.model.layer_bytes(layer, self.precisions.rest)
+        return self._issue(
+            Kind.LOAD, H2D, list(after), reason, (layer, NO_EXPERT), self._rest_code, size_bytes=size_bytes
+        )
 
     def unload(
         self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.SWAP, priority: int = 0
     ) -> int:
         """Copy an expert's weights back to the host and give up its slot."""
-        key, number = (layer, expert), self._lane[D2H]
-        deps = list(after)
-        source = self.slots.source(key)
-        if source is not None:
-            deps.append(source)
-        slot = self.slots.use(key, len(self._ops), number)
-        op = self._move(Kind.UNLOAD, number, key, slot, deps, reason, priority)
+        key = (layer, expert)
+        deps = [*after, *self.slots.source(key)]
+        slot = self.slots.use(key, len(self._ops), self._lane[D2H])
+        op = self._move(Kind.UNLOAD, D2H, deps, reason, key, slot=slot, priority=priority)
         self.slots.give_up(key)
         return op
 
@@ -152,22 +141,20 @@ class Program:
         """Give up an expert's slot without a copy; the host has the weights still."""
         self.slots.give_up((layer, expert))
 
+    def read(self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.DEMAND) -> int:
+        """Read an expert's weights from storage into host memory."""
+        return self._move(Kind.READ, STORAGE, list(after), reason, (layer, expert))
+
     def send(
         self, lane: str, tokens: int, *, layer: int = -1, after: Iterable[int] = (), reason: Reason = Reason.OFFLOAD,
         priority: int = 0,
     ) -> int:  # fmt: skip
         """Copy `tokens` activations (hidden size × 2 bytes, 4 in fp32) over a copy lane."""
-        element_bytes = 4 if self.precisions.rest == "fp32" else 2
-        size_bytes = tokens * self.model.hidden * element_bytes
-        return self._ops.append(
-            (Kind.SEND, self._lane[lane], reason, self._rest_code, self._step, layer, NO_EXPERT, NO_SLOT, tokens, 0,
-             self._sequences, priority, size_bytes, _NAN),
-            list(after),
+        size_bytes = tokens * self.model.hidden * (4 if self.precisions.rest == "fp32" else 2)
+        return self._issue(
+            Kind.SEND, lane, list(after), reason, (layer, NO_EXPERT), self._rest_code,
+            tokens=tokens, size_bytes=size_bytes, priority=priority,
         )  # fmt: skip
-
-    def read(self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.DEMAND) -> int:
-        """Read an expert's weights from storage into host memory."""
-        return self._move(Kind.READ, self._lane[STORAGE], (layer, expert), NO_SLOT, list(after), reason, priority=0)
 
     # -- host ----------------------------------------------------------------------------------------------
 
@@ -175,22 +162,15 @@ class Program:
         self, seconds: float, *, lane: str = HOST_LANE, after: Iterable[int] = (), reason: Reason = Reason.BOOKKEEPING
     ) -> int:
         """Host-side work whose author states its duration."""
-        return self._ops.append(
-            (Kind.SOFTWARE, self._lane[lane], reason, 0, self._step, -1, NO_EXPERT, NO_SLOT, 0, 0, 1, 0, 0, seconds),
-            list(after),
-        )
+        return self._issue(Kind.SOFTWARE, lane, list(after), reason, stated_s=seconds)
 
     def wait(self, *ops: int) -> int:
         """Hold the host until these ops have ended."""
-        return self._ops.append(
-            (Kind.WAIT, 0, Reason.MODEL, 0, self._step, -1, NO_EXPERT, NO_SLOT, 0, 0, 1, 0, 0, _NAN), ops
-        )
+        return self._issue(Kind.WAIT, HOST_LANE, ops, Reason.MODEL)
 
     def cancel(self, op: int) -> int:
         """Withdraw an op that has not started when the host gets here; those after it need not wait for it."""
-        return self._ops.append(
-            (Kind.CANCEL, 0, Reason.BOOKKEEPING, 0, self._step, -1, NO_EXPERT, NO_SLOT, 0, 0, 1, 0, 0, _NAN), (op,)
-        )
+        return self._issue(Kind.CANCEL, HOST_LANE, (op,), Reason.BOOKKEEPING)
 
     # -- the clock -----------------------------------------------------------------------------------------
 
@@ -237,21 +217,43 @@ class Program:
     def _compute(
         self, kind: Kind, layer: int, after: Iterable[int], *, tokens: int | None = None, context: int = 0
     ) -> int:
+        """The model's own work on the GPU, on the present hidden state if no op is named to follow."""
         deps = list(after)
         if not deps and self.hidden is not None:
             deps.append(self.hidden)
         if self._held:
             deps += self._held
             self._held = []
-        return self._ops.append(
-            (kind, self._lane[GPU], Reason.MODEL, self._rest_code, self._step, layer, NO_EXPERT, NO_SLOT,
-             self._tokens if tokens is None else tokens, context, self._sequences, 0, 0, _NAN),
-            deps,
+        return self._issue(
+            kind, GPU, deps, Reason.MODEL, (layer, NO_EXPERT), self._rest_code,
+            tokens=self._tokens if tokens is None else tokens, context=context,
         )  # fmt: skip
 
-    def _move(self, kind: Kind, lane: int, key: Key, slot: int, deps: list[int], reason: Reason, priority: int) -> int:
+    def _move(
+        self,
+        kind: Kind,
+        lane: str,
+        deps: list[int],
+        reason: Reason,
+        key: Key,
+        *,
+        slot: int = NO_SLOT,
+        priority: int = 0,
+    ) -> int:
+        """A transfer of one expert's weights."""
+        return self._issue(
+            kind, lane, deps, reason, key, self._expert_code, slot=slot, size_bytes=self.expert_bytes, priority=priority
+        )
+
+    def _issue(
+        self, kind: Kind, lane: str, deps: Sequence[int], reason: Reason, key: Key = _NO_KEY, precision: int = 0, *,
+        slot: int = NO_SLOT, tokens: int = 0, context: int = 0, priority: int = 0, size_bytes: int = 0,
+        stated_s: float = _NAN,
+    ) -> int:  # fmt: skip
         return self._ops.append(
-            (kind, lane, reason, self._expert_code, self._step, key[0], key[1], slot, 0, 0, 1, priority,
-             self.expert_bytes, _NAN),
+            (
+                kind, self._lane[lane], reason, precision, self._step, key[0], key[1], slot,
+                tokens, context, self._sequences, priority, size_bytes, stated_s,
+            ),
             deps,
         )  # fmt: skip

@@ -19,7 +19,7 @@ class Slots:
 
     def __init__(self, n_slots: int, filled: Iterable[Key] = ()) -> None:
         self._slot: dict[Key, int] = {}
-        self._filled_by: dict[Key, int] = {}  # the load that is to be waited for
+        self._filled_by: dict[Key, tuple[int]] = {}  # the load that is to be waited for
         self._users: list[dict[int, int]] = [{} for _ in range(n_slots)]  # lane -> last op that used the slot
         for key in filled:
             if key in self._slot or len(self._slot) == n_slots:
@@ -49,7 +49,7 @@ class Slots:
 
     def fill(self, key: Key, op: int, lane: int) -> None:
         """Op number `op` on `lane` brings the weights of `key`."""
-        self._filled_by[key] = op
+        self._filled_by[key] = (op,)
         self._users[self._slot[key]][lane] = op
 
     def use(self, key: Key, op: int, lane: int) -> int:
@@ -58,11 +58,11 @@ class Slots:
         self._users[slot][lane] = op
         return slot
 
-    def source(self, key: Key) -> int | None:
-        """The load that brings the weights of `key`, None if they were there from the start."""
+    def source(self, key: Key) -> tuple[int, ...]:
+        """The load that brings the weights of `key`; nothing if they were there from the start."""
         if key not in self._slot:
             raise ScheduleError(f"expert {key} is in no slot: load it first")
-        return self._filled_by.get(key)
+        return self._filled_by.get(key, ())
 
     def give_up(self, key: Key) -> None:
         """Forget `key`; its slot is free once its users have ended."""

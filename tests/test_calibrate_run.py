@@ -176,8 +176,25 @@ def test_a_kernel_that_needs_too_much_memory_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(kernels, "_MEMORY_SHARE", 1e-9)
     with pytest.raises(DoesNotFit, match=r"do not fit a quarter"):
         measured(tmp_path / "machine.json")
-    assert not (tmp_path / "machine.json").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_shares_of_the_budget_sum_to_one() -> None:
     assert sum(session.SHARES.values()) == pytest.approx(1)
+
+
+def test_a_machine_file_that_cannot_be_written_loses_no_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "machine.json"
+
+    def full(machine: Machine, path: Path) -> None:
+        raise InputError("cannot be written: no space left", file=path)
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="no space left"):
+        patch.setattr(Machine, "save", full)
+        measured(out)
+    said: list[str] = []
+    measured(out, progress=lambda what, share: said.append(what))
+    assert said == ["done"]
+    assert out.exists()

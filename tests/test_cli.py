@@ -258,12 +258,16 @@ def test_results_do_not_depend_on_the_hash_seed(scenario: Path, tmp_path: Path) 
     assert [name for name, data in written[0].items() if written[1][name] != data] == []
 
 
-def test_ctrl_c_ends_a_run_with_status_130_and_writes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after_s", [0.7, 3.0])
+def test_ctrl_c_ends_a_run_with_status_130_and_writes_nothing(tmp_path: Path, after_s: float) -> None:
     command = [*COMMAND, "run", "quickstart", "--out", str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        time.sleep(3)
+        time.sleep(after_s)
         running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=10)
+        try:
+            _, errors = running.communicate(timeout=10)
+        finally:
+            running.kill()
     assert running.returncode == 130
     assert "Traceback" not in errors
     assert not (tmp_path / "out").exists()

@@ -79,7 +79,10 @@ def test_an_interrupted_calibration_keeps_its_samples_says_so_and_writes_no_mach
         while time.monotonic() < deadline and not (samples.exists() and samples.stat().st_size > 1000):
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=30)
+        try:
+            _, errors = running.communicate(timeout=30)
+        finally:
+            running.kill()
     assert running.returncode == 130, errors
     assert errors == "moesim: interrupted; what was measured is kept: give the same command again to go on\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here.samples.jsonl", "tiny.yaml"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,7 +52,7 @@ def test_a_lane_does_one_op_at_a_time(case: RandomSchedule) -> None:
     for lane in range(1, len(lanes)):
         spans = sorted((start, end) for op, (_, start, end) in zip(ops, times, strict=True) if op.lane == lane)
         spans = [(start, end) for start, end in spans if start < end]  # a cancelled op takes no time
-        assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
 @given(random_schedules(cancels=False))

@@ -176,3 +176,10 @@ def test_importing_the_package_does_not_import_torch() -> None:
     code = "import sys, hwexec, hwexec.execute, hwexec.backends, calibrate.run; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_a_schedule_without_ops_runs() -> None:
+    p = Program(small_model(), FP32, default_lanes())
+    p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=1)
+    (timeline,) = execute(p.schedule())
+    assert timeline.makespan_s == 0

@@ -12,7 +12,7 @@ GPU, H2D, D2H = 1, 2, 3  # lanes
 def test_experts_that_start_on_the_gpu_fill_the_first_slots_and_need_no_load() -> None:
     slots = Slots(3, [A, B])
     assert (A in slots, C in slots, len(slots), slots.free) == (True, False, 2, 1)
-    assert slots.source(A) is None
+    assert slots.source(A) == ()
     assert [slots.use(key, 7, GPU) for key in (A, B)] == [0, 1]
 
 
@@ -55,11 +55,11 @@ def test_source_is_the_load_that_brings_the_weights() -> None:
     slots.give_up(A)
     slots.take(B)
     slots.fill(B, 9, H2D)
-    assert slots.source(B) == 9
+    assert slots.source(B) == (9,)
     slots.give_up(B)
     slots.take(A)
     slots.fill(A, 12, H2D)
-    assert slots.source(A) == 12
+    assert slots.source(A) == (12,)
 
 
 def test_more_experts_than_slots_cannot_start() -> None:

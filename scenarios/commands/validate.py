@@ -21,8 +21,8 @@ def validate(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write validation.json here.")] = None,
 ) -> None:
     """Execute every schedule of a suite for real and compare what happened with what was predicted."""
-    from hwexec.execute import execute
     from hwexec.backends import check_backend
+    from hwexec.execute import execute
     from scenarios.output import check_folder
     from scenarios.progress import progress_bar
     from scenarios.suite import load_suite
