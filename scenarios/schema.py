@@ -101,9 +101,10 @@ class WorkloadSpec(Part):
     prompt: PositiveInt
     output: PositiveInt
     batch: PositiveInt = 1
-    sequences: PositiveInt | None = Field(None, description="Default: one batch.")
+    sequences: PositiveInt | None = Field(default=None, description="Default: one batch.")
     style: Literal["mixtral", "generic"] | None = Field(
-        None, description="Routing like Mixtral's, or that of many small experts; default: by the number of experts."
+        default=None,
+        description="Routing like Mixtral's, or that of many small experts; default: by the number of experts.",
     )
 
     @model_validator(mode="after")
@@ -148,7 +149,7 @@ class StrategySpec(Part):
     model_config = ConfigDict(extra="allow")
 
     name: str
-    label: str | None = Field(None, description="What reports call it; default: the name and the knobs.")
+    label: str | None = Field(default=None, description="What reports call it; default: the name and the knobs.")
     cache: CacheSize | None = None
     predictor: PredictorSpec | None = None
 
@@ -177,7 +178,7 @@ class Scenario(Part):
         PrecisionSpec, BeforeValidator(_precision, json_schema_input_type=PrecisionName | PrecisionSpec)
     ]
     machine: str = Field(description="A preset, or the path of a datasheet (YAML) or of a measured machine (JSON).")
-    stack: str | None = Field(None, description="Software stack of the machine; default: its first.")
+    stack: str | None = Field(default=None, description="Software stack of the machine; default: its first.")
     workload: WorkloadSpec | None = None
     trace: TraceSpec | None = None
     cache: CacheSize = "auto"

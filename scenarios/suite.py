@@ -18,7 +18,7 @@ class Suite(Part):
     """Scenarios, each completed by the `defaults` for the fields that it does not state."""
 
     title: str = ""
-    defaults: dict[str, Any] = Field({}, description="What every scenario has that does not say otherwise.")
+    defaults: dict[str, Any] = Field(default={}, description="What every scenario has that does not say otherwise.")
     scenarios: list[dict[str, Any]] = Field(min_length=1)
 
 

@@ -16,14 +16,14 @@ _Cell = Callable[[RunResult], str]
 _COLUMNS: dict[str, _Cell] = {
     "cached": lambda run: str(run.cached),
     "TTFT": lambda run: seconds(run.summary.ttft_s),
-    "TPOT p50": lambda run: seconds(run.summary.tpot_p50_s),
-    "p95": lambda run: seconds(run.summary.tpot_p95_s),
-    "decode tok/s": lambda run: number(run.summary.decode_tokens_per_s),
-    "tok/s": lambda run: number(run.summary.tokens_per_s),
+    "TPOT\np50": lambda run: seconds(run.summary.tpot_p50_s),
+    "TPOT\np95": lambda run: seconds(run.summary.tpot_p95_s),
+    "decode\ntok/s": lambda run: number(run.summary.decode_tokens_per_s),
+    "all\ntok/s": lambda run: number(run.summary.tokens_per_s),
     "hits": lambda run: percent(run.summary.hit_rate),
-    "GB/token": lambda run: number(run.loaded_gb_per_token),
-    f"busy % {'/'.join(_LANES)}": lambda run: _busy(run),
-    "GPU GB": lambda run: number(run.footprint.total_bytes / 1e9),
+    "GB per\ntoken": lambda run: number(run.loaded_gb_per_token),
+    f"busy %\n{'/'.join(_LANES)}": lambda run: _busy(run),
+    "GPU\nGB": lambda run: number(run.footprint.total_bytes / 1e9),
 }
 
 

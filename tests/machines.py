@@ -102,8 +102,8 @@ def busy_machine(**changes: Any) -> Machine:
 
 def slow_gpu() -> Machine:
     """Compute-bound: kernels on the GPU take ten expert loads, so that copies run as far ahead as they may."""
-    kinds = ("attention", "gate", "expert", "combine", "head")
-    return tiny_machine(rooflines=[roofline(kind, fixed_s=100.0) for kind in kinds] + [roofline("expert", device="cpu")])
+    on_gpu = [roofline(kind, fixed_s=100.0) for kind in ("attention", "gate", "expert", "combine", "head")]
+    return tiny_machine(rooflines=[*on_gpu, roofline("expert", device="cpu")])
 
 
 def tiny_costs(model: MoEModel | None = None, machine: Machine | None = None) -> CostModel:

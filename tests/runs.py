@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from sim.cost import CostModel, costs_of
 from sim.engine import simulate
@@ -67,6 +69,8 @@ SETTINGS = {
     "more than 255 experts": Setting(MANY, batch=3, cached=20),
     "everything cached": Setting(PLAIN, batch=3, cached=None),
 }
+
+every_setting = pytest.mark.parametrize("setting", SETTINGS)
 
 Case = tuple[str, tuple[tuple[str, Any], ...]]  # strategy and knobs
 
@@ -128,6 +132,20 @@ def run(case: Case, setting: str) -> Timeline:
 
 def timed(schedule: Schedule, machine: Machine) -> Timeline:
     return simulate(schedule, costs_of(schedule, machine))
+
+
+def cases_of(setting: str) -> list[Case]:
+    """All cases in one setting; in the others every case but the caches, of which each has its share."""
+    if setting == "batch":
+        return CASES
+    mine = CACHES[list(SETTINGS).index(setting) :: 7]
+    return [case for case in CASES if case[0] != "cache" or case in mine]
+
+
+def check_all(setting: str, fault_of: Callable[[Timeline], object]) -> None:
+    """Fail listing the cases in which `fault_of` finds something."""
+    faults = {name_of(case): fault for case in cases_of(setting) if (fault := fault_of(run(case, setting)))}
+    assert not faults
 
 
 def digest(setting: str) -> str:

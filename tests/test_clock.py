@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
+from sim.clock import SimulatedClock
 from sim.cost import costs_of
 from sim.engine import simulate
 from sim.errors import ScheduleError
 from sim.machine import Machine
 from sim.misses import stream
 from sim.plan import plan
-from sim.program import Program, default_lanes
-from sim.schedule import Kind, Lane, Reason
+from sim.program import HOST_LANE, Program, default_lanes
+from sim.schedule import Kind, Lane, Phase, Reason
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World, resident_expert
 from sim.timeline import Timeline
@@ -162,3 +163,32 @@ def test_answers_hold_where_dispatching_costs_nothing(copy_priority: bool) -> No
 def test_planning_without_a_machine_says_that_the_strategy_needs_one() -> None:
     with pytest.raises(ScheduleError, match="asks the clock"):
         plan(ChangesItsMind(copy_priority=False), tiny_model(), BF16, random_trace([(0, 1)], 2, 4, 2), cached=0)
+
+
+def test_a_program_that_asked_the_clock_is_not_clock_free() -> None:
+    p = Program(tiny_model(), BF16, default_lanes(), clock=SimulatedClock(default_lanes(), tiny_costs()))
+    p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=5)
+    p.attention(0)
+    assert p.schedule().clock_free
+    assert p.now() == 0.0
+    assert not p.schedule().clock_free
+
+
+def test_asking_the_clock_without_a_machine_is_refused() -> None:
+    with pytest.raises(ScheduleError, match="planning needs a machine"):
+        Program(tiny_model(), BF16, default_lanes()).now()
+
+
+def test_the_clock_stands_at_the_hosts_present_moment() -> None:
+    lanes, costs = default_lanes(), tiny_costs(machine=busy_machine())
+    p = Program(tiny_model(), BF16, lanes, n_slots=1, clock=SimulatedClock(lanes, costs))
+    p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=5)
+    assert p.now() == 0.0
+    load = p.load(0, 0)
+    assert p.now() == 0.25, "one load was dispatched"
+    assert not p.done(load)
+    p.software(3.0, lane=HOST_LANE)
+    assert p.now() == 0.25 + 0.125 + 3.0
+    p.wait(load)
+    assert p.done(load)
+    assert p.now() == 0.25 + 10.0 + 0.0625, "the wait ends with the load, and waking costs the sync"

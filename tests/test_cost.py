@@ -138,6 +138,12 @@ def test_a_kernel_demands_its_bytes_a_second_and_what_its_lane_occupies() -> Non
     assert costs.op(Kind.EXPERT, GPU, EXPERT).demand == (0.0, 0.0)
 
 
+def test_no_op_demands_more_than_there_is_so_that_alone_it_runs_at_full_speed() -> None:
+    fields = busy_machine().model_dump() | {"capacities": {"dram": 50.0, "cores": 2.0}}
+    costs = tiny_costs(machine=Machine.parse(fields, "toy.json"))
+    assert costs.op(Kind.LOAD, H2D, LOAD).demand == (50.0, 0.0)
+
+
 def test_a_lane_that_the_machine_lacks_is_one_clear_line() -> None:
     lanes = {"gpu0": {"device": "gpu"}}
     costs = tiny_costs(machine=tiny_machine(lanes=lanes))

@@ -1,4 +1,4 @@
-"""Equal inputs give equal bytes, in one process and across processes with other hash seeds."""
+"""Equal inputs give equal bytes, in one process and across processes with other hash seeds; files load back equal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from sim.cost import costs_of
 from sim.engine import simulate
-from tests.machines import busy_machine
-from tests.runs import SOME_CASES, SETTINGS, digest, name_of, planned
+from sim.plan import plan
+from sim.schedule import Schedule
+from sim.strategies.registry import make_strategy
+from sim.timeline import Timeline
+from tests.equality import differences
+from tests.machines import BF16, busy_machine, tiny_costs, tiny_model
+from tests.runs import SETTINGS, SOME_CASES, check_all, digest, every_setting, name_of, planned
+from tests.traces import random_trace
 
 
 def test_planning_and_simulating_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -38,3 +46,25 @@ def test_other_hash_seeds_give_the_same_bytes() -> None:
             check=True,
         )
         assert there.stdout.strip() == here
+
+
+@every_setting
+def test_schedules_and_timelines_load_back_equal(setting: str, tmp_path: Path) -> None:
+    def fault(timeline: Timeline) -> object:
+        timeline.schedule.save(tmp_path / "schedule")
+        timeline.save(tmp_path / "timeline")
+        schedule = Schedule.load(tmp_path / "schedule")
+        again = Timeline.load(tmp_path / "timeline", schedule)
+        return differences(timeline.schedule, schedule) + differences(timeline, again)
+
+    check_all(setting, fault)
+
+
+def test_a_strategy_may_be_planned_twice() -> None:
+    """`start` forgets the run before."""
+    trace = random_trace([(2, 6)], 2, 4, 2)
+    for name, knobs in (("cache", {"prefetch": True}), ("layer-streaming", {}), ("oracle", {}), ("fiddler", {})):
+        strategy = make_strategy(name, **knobs)
+        first, second = (plan(strategy, tiny_model(), BF16, trace, cached=8, costs=tiny_costs()) for _ in range(2))
+        assert np.array_equal(first.ops.slot, second.ops.slot)
+        assert first.start_slots == second.start_slots

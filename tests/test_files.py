@@ -37,6 +37,14 @@ def test_nobody_sees_the_target_before_the_block_has_ended(tmp_path: Path) -> No
     assert target.read_text() == "new"
 
 
+def test_whoever_reads_the_old_file_keeps_it_whole(tmp_path: Path) -> None:
+    write_text(tmp_path / "out.txt", "old")
+    with (tmp_path / "out.txt").open() as reader:
+        write_text(tmp_path / "out.txt", "new, and longer")
+        assert reader.read() == "old"
+    assert (tmp_path / "out.txt").read_text() == "new, and longer"
+
+
 def test_a_file_in_place_of_the_folder_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for path in (tmp_path / "file" / "out.txt", tmp_path / "file" / "deeper" / "out.txt"):

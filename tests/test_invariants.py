@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,54 +10,19 @@ import pytest
 from sim.schedule import HOST, Kind, Phase, Schedule
 from sim.timeline import Timeline
 from sim.workload import steps
-from tests.equality import differences
-from tests.occupancy import most_blocks, slot_faults
+from tests.conservation import computed, differing, routed
 from tests.machines import slow_gpu
-from tests.runs import CACHES, CASES, SETTINGS, WHOLE_BLOCKS, Case, Setting, name_of, run, timed
-
-Routed = Counter[tuple[int, int, int]]  # (step, block, expert): tokens
-
-
-def cases_of(setting: str) -> list[Case]:
-    """All cases in one setting; in the others every case but the caches, of which each has its share."""
-    if setting == "batch":
-        return CASES
-    mine = CACHES[list(SETTINGS).index(setting) :: 7]
-    return [case for case in CASES if case[0] != "cache" or case in mine]
-
-
-every_setting = pytest.mark.parametrize("setting", SETTINGS)
-
-
-def check_all(setting: str, fault_of: Callable[[Timeline], object]) -> None:
-    """Fail listing the cases in which `fault_of` finds something."""
-    faults = {name_of(case): fault for case in cases_of(setting) if (fault := fault_of(run(case, setting)))}
-    assert not faults
-
-
-def routed(setting: Setting) -> Routed:
-    """What the trace routes, token by token; encoder blocks run in prefill only."""
-    trace, model = setting.trace(), setting.model
-    found: Routed = Counter()
-    for number, step in enumerate(steps(trace, setting.batch)):
-        for row in step.token_rows:
-            for moe, layer in enumerate(model.moe_layers):
-                if step.phase == "prefill" or layer >= model.encoder_layers:
-                    found.update((number, layer, int(e)) for e in trace.ids[row, moe] if e != trace.missing)
-    return found
+from tests.occupancy import most_blocks, slot_faults
+from tests.runs import SETTINGS, WHOLE_BLOCKS, Case, check_all, every_setting, name_of, run, timed
 
 
 @every_setting
 def test_every_routed_token_is_computed_exactly_once(setting: str) -> None:
-    expected = routed(SETTINGS[setting])
+    where = SETTINGS[setting]
+    expected = routed(where.trace(), where.model, where.batch)
 
     def fault(timeline: Timeline) -> object:
-        ops = timeline.schedule.ops
-        done: Routed = Counter()
-        chosen = np.flatnonzero((ops.kind == Kind.EXPERT) & (ops.expert >= 0))
-        for op in chosen:
-            done[int(ops.step[op]), int(ops.layer[op]), int(ops.expert[op])] += int(ops.tokens[op])
-        return (expected - done) + (done - expected) or len(chosen) - len(expected)
+        return differing(expected, computed(timeline.schedule))
 
     check_all(setting, fault)
 
@@ -83,7 +46,7 @@ def test_the_models_own_work_is_done_once_a_step_and_block(setting: str) -> None
         own = np.isin(ops.kind, (Kind.ATTENTION, Kind.GATE, Kind.COMBINE, Kind.HEAD, Kind.EXPERT)) & (ops.expert < 0)
         columns = (ops.step[own], ops.kind[own], ops.layer[own], ops.tokens[own])
         done = Counter(zip(*(column.tolist() for column in columns), strict=True))
-        return (expected - done) + (done - expected)
+        return differing(expected, done)
 
     check_all(setting, fault)
 
@@ -187,9 +150,7 @@ def test_routing_is_known_to_the_host_before_it_dispatches_an_expert_for_it(sett
             (int(ops.step[op]), int(ops.layer[op])): times.end_s[op] for op in np.flatnonzero(ops.kind == Kind.GATE)
         }
         experts = np.flatnonzero((ops.kind == Kind.EXPERT) & (ops.expert >= 0))
-        return [
-            op for op in experts if times.dispatched_s[op] < gate_end_s[int(ops.step[op]), int(ops.layer[op])]
-        ]
+        return [op for op in experts if times.dispatched_s[op] < gate_end_s[int(ops.step[op]), int(ops.layer[op])]]
 
     check_all(setting, fault)
 
@@ -218,17 +179,5 @@ def test_steps_are_the_workloads(setting: str) -> None:
         first_ops = [s.first_op for s in timeline.schedule.steps]
         starts = np.searchsorted(timeline.schedule.ops.step, np.arange(len(first_ops))).tolist()
         return found != expected or first_ops != starts
-
-    check_all(setting, fault)
-
-
-@every_setting
-def test_schedules_and_timelines_load_back_equal(setting: str, tmp_path: Path) -> None:
-    def fault(timeline: Timeline) -> object:
-        timeline.schedule.save(tmp_path / "schedule")
-        timeline.save(tmp_path / "timeline")
-        schedule = Schedule.load(tmp_path / "schedule")
-        again = Timeline.load(tmp_path / "timeline", schedule)
-        return differences(timeline.schedule, schedule) + differences(timeline, again)
 
     check_all(setting, fault)

@@ -19,7 +19,7 @@ from sim.strategy import LayerPass, Strategy, World, resident_expert
 from sim.trace import RoutingTrace
 from tests.hand_work import Guess, ops_where, plan_tiny, timed
 from tests.listing import trace_of
-from tests.machines import BF16, tiny_costs, tiny_model
+from tests.machines import BF16, tiny_model
 from tests.traces import random_trace
 
 
@@ -217,13 +217,3 @@ def test_the_schedule_says_what_it_was_planned_with() -> None:
 def test_without_popularity_all_experts_are_equally_popular() -> None:
     schedule = plan(make_strategy("on-demand"), tiny_model(), BF16, trace_of([[0, 2], [3, 1]]), cached=3)
     assert set(schedule.start_slots) == {(0, 0), (1, 0), (0, 1)}
-
-
-def test_a_strategy_may_be_planned_twice() -> None:
-    """`start` forgets the run before."""
-    trace = random_trace([(2, 6)], 2, 4, 2)
-    for name, knobs in (("cache", {"prefetch": True}), ("layer-streaming", {}), ("oracle", {}), ("fiddler", {})):
-        strategy = make_strategy(name, **knobs)
-        first, second = (plan(strategy, tiny_model(), BF16, trace, cached=8, costs=tiny_costs()) for _ in range(2))
-        assert np.array_equal(first.ops.slot, second.ops.slot)
-        assert first.start_slots == second.start_slots

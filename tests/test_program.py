@@ -12,7 +12,7 @@ from sim.program import CPU, D2H, GPU, H2D, HOST_LANE, STORAGE, WORKER, Program,
 from sim.schedule import Phase, Reason, Schedule
 from sim.slots import Key
 from tests.listing import lines, listing
-from tests.machines import BF16, busy_machine, tiny_costs, tiny_machine, tiny_model
+from tests.machines import BF16, tiny_costs, tiny_machine, tiny_model
 
 
 def program(*, n_slots: int = 2, start: tuple[Key, ...] = ((0, 0),), step: bool = True) -> Program:
@@ -185,35 +185,6 @@ def test_schedules_of_blocks_equal_schedules_at_once() -> None:
                 p.now()
             p.expert(0, expert, 1)
     assert listing(asked.schedule()) == listing(silent.schedule())
-
-
-def test_a_program_that_asked_the_clock_is_not_clock_free() -> None:
-    p = Program(tiny_model(), BF16, default_lanes(), clock=SimulatedClock(default_lanes(), tiny_costs()))
-    p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=5)
-    p.attention(0)
-    assert p.schedule().clock_free
-    assert p.now() == 0.0
-    assert not p.schedule().clock_free
-
-
-def test_asking_the_clock_without_a_machine_is_refused() -> None:
-    with pytest.raises(ScheduleError, match="planning needs a machine"):
-        program().now()
-
-
-def test_the_clock_stands_at_the_hosts_present_moment() -> None:
-    lanes, costs = default_lanes(), tiny_costs(machine=busy_machine())
-    p = Program(tiny_model(), BF16, lanes, n_slots=1, clock=SimulatedClock(lanes, costs))
-    p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=5)
-    assert p.now() == 0.0
-    load = p.load(0, 0)
-    assert p.now() == 0.25, "one load was dispatched"
-    assert not p.done(load)
-    p.software(3.0, lane=HOST_LANE)
-    assert p.now() == 0.25 + 0.125 + 3.0
-    p.wait(load)
-    assert p.done(load)
-    assert p.now() == 0.25 + 10.0 + 0.0625, "the wait ends with the load, and waking costs the sync"
 
 
 def test_lanes_are_told_by_name() -> None:

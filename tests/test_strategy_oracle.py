@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import ScheduleError
@@ -63,6 +63,12 @@ def test_with_one_slot_every_expert_waits_for_the_one_before() -> None:
         assert before in schedule.ops.dependencies(load)
 
 
+def test_an_early_load_counts_as_a_prefetch_once() -> None:
+    schedule = plan_tiny("oracle", trace_of([[0], [0]], [[1], [0]], [[1], [0]]), 1)
+    uses = ops_where(schedule, kind=Kind.EXPERT, layer=0)
+    assert [Reason(reason).name.lower() for reason in schedule.ops.reason[uses]] == ["hit", "prefetched", "hit"]
+
+
 def test_it_starts_with_what_is_needed_first() -> None:
     schedule = plan_tiny("oracle", trace_of([[2, 3], [1, 0]]), 2)
     assert schedule.start_slots == ((0, 2), (0, 3), (1, 0))
@@ -115,6 +121,7 @@ def _subsets(keys: list[Key], size: int) -> list[frozenset[Key]]:
 routings = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2, unique=True), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(routings, st.integers(0, 3))
 def test_no_strategy_at_all_loads_less_with_the_same_cache_and_a_placeholder(
     routing: list[list[int]], cached: int

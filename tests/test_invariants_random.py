@@ -1,0 +1,44 @@
+"""The invariants that matter most, on models, traces and knobs that nobody has thought of."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.model import MoEModel
+from tests.conservation import computed, differing, routed
+from tests.machines import busy_machine, slow_gpu, tiny_model
+from tests.occupancy import most_blocks, slot_faults
+from tests.runs import CASES, Case, Setting, planned, timed
+
+
+@st.composite
+def models(draw: st.DrawFn) -> MoEModel:
+    n_layers = draw(st.integers(1, 5))
+    moe_layers = draw(st.lists(st.integers(0, n_layers - 1), min_size=1, unique=True).map(sorted))
+    n_experts = draw(st.integers(1, 5))
+    return tiny_model(
+        n_layers=n_layers, moe_layers=tuple(moe_layers), dense_hidden=10, n_experts=n_experts,
+        top_k=draw(st.integers(1, n_experts)), shared_hidden=draw(st.sampled_from([0, 10])),
+        encoder_layers=draw(st.integers(0, n_layers - 1)),
+    )  # fmt: skip
+
+
+lengths = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=4).map(tuple)
+runs = st.builds(
+    Setting, models(), batch=st.integers(1, 4), cached=st.integers(0, 12), sequences=lengths,
+    missing=st.sampled_from([0.0, 0.0, 0.3, 1.0]), seed=st.integers(0, 999),
+)  # fmt: skip
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(CASES), runs)
+def test_any_run_computes_what_is_routed_within_its_memory(case: Case, setting: Setting) -> None:
+    schedule = planned(case, setting)
+    schedule.validate()
+    assert not differing(routed(setting.trace(), setting.model, setting.batch), computed(schedule))
+    for machine in (busy_machine(), slow_gpu()):
+        timeline = timed(schedule, machine)
+        assert slot_faults(timeline) == []
+        if case[0] == "layer-streaming":
+            assert most_blocks(timeline) <= 1 + dict(case[1])["prefetch"]
