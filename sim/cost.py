@@ -13,7 +13,7 @@ from sim.kernel_cost import KernelCost, OpSize
 from sim.machine import Link, Machine
 from sim.model import MoEModel
 from sim.precision import Precisions
-from sim.schedule import Kind, Lane, Ops, Schedule
+from sim.schedule import HOST, Kind, Lane, Ops, Schedule
 
 _COMPUTE = (Kind.ATTENTION, Kind.GATE, Kind.EXPERT, Kind.COMBINE, Kind.HEAD)
 _TRANSFER = (Kind.LOAD, Kind.UNLOAD, Kind.SEND, Kind.READ)
@@ -21,16 +21,22 @@ _TRANSFER = (Kind.LOAD, Kind.UNLOAD, Kind.SEND, Kind.READ)
 
 @dataclass(frozen=True)
 class Costs:
-    """Per op: seconds at full speed, host seconds to dispatch it, demand [op, capacity] at full speed (units/s)."""
+    """Per op: seconds at full speed, host seconds to dispatch it, demand [op, capacity] at full speed (units/s).
+
+    `handoff_s` is what its lane takes to wake up for it if it was idle.
+    """
 
     duration_s: NDArray[np.float64]
     dispatch_s: NDArray[np.float64]
+    handoff_s: NDArray[np.float64]
     demand: NDArray[np.float64]
     capacities: tuple[float, ...] = ()
 
     def __getitem__(self, part: slice) -> Costs:
         """The costs of a run of consecutive ops."""
-        return Costs(self.duration_s[part], self.dispatch_s[part], self.demand[part], self.capacities)
+        return Costs(
+            self.duration_s[part], self.dispatch_s[part], self.handoff_s[part], self.demand[part], self.capacities
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class CostModel:
         return Costs(
             duration_s=np.where(np.isnan(ops.stated_s), seconds[which], ops.stated_s),
             dispatch_s=dispatch[ops.kind],
+            handoff_s=np.array([self.handoff_s(name) for name in names], np.float64)[ops.lane],
             demand=demand[which],
             capacities=self.capacities,
         )
@@ -85,6 +92,12 @@ class CostModel:
         """Host seconds to dispatch an op of this kind."""
         table = self.stack.dispatch_s
         return table.get(kind.name.lower(), table.get("default", 0.0))
+
+    def handoff_s(self, lane: str) -> float:
+        """Seconds that a lane takes to wake up for an op; the host lane is never asleep."""
+        if lane == HOST or lane not in self.machine.lanes:
+            return 0.0
+        return self.stack.handoff_s.get(self.machine.lanes[lane].device, 0.0)
 
     def _price(self, ops: Ops, op: int, lane: str) -> OpCost:
         sizes = (ops.layer, ops.expert, ops.tokens, ops.context, ops.sequences, ops.size_bytes)
@@ -109,7 +122,6 @@ class CostModel:
         else:
             seconds, moved = self._kernels.cost(profile.device, kind, work)
             traffic = self.machine.devices[profile.device].traffic
-        seconds += self.stack.handoff_s.get(profile.device, 0.0)
         rate = moved / seconds if seconds else 0.0
         demand = (
             min(most, profile.uses.get(name, 0.0) + traffic.get(name, 0.0) * rate)  # alone, an op is at full speed

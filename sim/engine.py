@@ -59,6 +59,7 @@ class Engine:
             ops.priority.tolist(),
             costs.duration_s.tolist(),
             costs.dispatch_s.tolist(),
+            costs.handoff_s.tolist(),
             _uses(costs.demand),
         )
         jobs.extend(map(Job, *columns))

@@ -19,6 +19,7 @@ class Job:
         "dispatched",
         "duration_s",
         "end",
+        "handoff_s",
         "index",
         "kind",
         "lane",
@@ -31,10 +32,11 @@ class Job:
     )
 
     def __init__(
-        self, index: int, kind: int, lane: int, priority: int, duration_s: float, dispatch_s: float, uses: Uses
-    ) -> None:
+        self, index: int, kind: int, lane: int, priority: int, duration_s: float, dispatch_s: float, handoff_s: float,
+        uses: Uses,
+    ) -> None:  # fmt: skip
         self.index, self.kind, self.lane, self.priority = index, kind, lane, priority
-        self.duration_s, self.dispatch_s, self.uses = duration_s, dispatch_s, uses
+        self.duration_s, self.dispatch_s, self.handoff_s, self.uses = duration_s, dispatch_s, handoff_s, uses
         self.deps: Sequence[Job] = ()  # dropped once the op is handed over
         self.pending = 0  # dependencies that had not ended then
         self.waiters: list[Job] | None = None  # jobs that count this one among their pending

@@ -25,6 +25,7 @@ class SimLane(ABC):
         self.sharing = sharing
         self.lanes: Sequence[SimLane] = ()  # all lanes, by number
         self.asleep: simpy.Event | None = None
+        self.free_since = 0.0
         env.process(self.work())
 
     @abstractmethod
@@ -56,6 +57,11 @@ class SimLane(ABC):
         job.ready = self.env.event()
         yield job.ready
 
+    def wake_up(self, handoff_s: float) -> Process:
+        """Lose the time that an idle lane takes to come back to work."""
+        yield self.env.timeout(handoff_s)
+        self.free_since = self.env.now
+
     def run(self, job: Job) -> Process:
         """Spend the job's time."""
         job.start = self.env.now
@@ -63,6 +69,7 @@ class SimLane(ABC):
             yield from self.sharing.run(job.uses, job.duration_s)
         elif job.duration_s:
             yield self.env.timeout(job.duration_s)
+        self.free_since = self.env.now
         self.end(job)
 
     def end(self, job: Job) -> None:
@@ -97,6 +104,8 @@ class FifoLane(SimLane):
             job = self.queue.popleft()
             if job.pending and job.end is None:
                 yield from self.until_ready(job)
+            if job.handoff_s and self.env.now > self.free_since and job.end is None:
+                yield from self.wake_up(job.handoff_s)
             if job.end is None:
                 yield from self.run(job)
 
@@ -123,6 +132,9 @@ class PriorityLane(SimLane):
         while True:
             if not self.queue:
                 yield self.sleep()
+            handoff_s = self.queue[0][2].handoff_s
+            if handoff_s and self.env.now > self.free_since:
+                yield from self.wake_up(handoff_s)
             yield _Settled(self.env)
             job = heappop(self.queue)[2]
             if job.end is None:

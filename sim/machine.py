@@ -106,8 +106,8 @@ class Roofline(_Part):
 class Stack(_Part):
     """What belongs to software: host seconds to dispatch each kind of op, to resume after a wait, to hand over work.
 
-    `handoff_s` is added, by device, to every op that runs there; `slowdown` multiplies kernels, keyed by
-    `device.kind` or `device.kind.precision` (dequantisation).
+    `handoff_s` is what a lane takes, by device, to wake up for an op that finds it idle; `slowdown` multiplies
+    kernels, keyed by `device.kind` or `device.kind.precision` (dequantisation).
     """
 
     dispatch_s: dict[str, NonNegativeFloat]

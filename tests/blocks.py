@@ -28,6 +28,7 @@ def to_costs(ops: Sequence[RefOp], capacities: Sequence[float] = ()) -> Costs:
     return Costs(
         duration_s=np.array([op.duration_s for op in ops], np.float64),
         dispatch_s=np.array([op.dispatch_s for op in ops], np.float64),
+        handoff_s=np.array([op.handoff_s for op in ops], np.float64),
         demand=np.array(demand, np.float64).reshape(len(ops), len(capacities)),
         capacities=tuple(capacities),
     )

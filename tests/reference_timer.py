@@ -24,6 +24,7 @@ class RefOp:
     is_wait: bool = False
     is_cancel: bool = False
     demand: tuple[float, ...] = ()
+    handoff_s: float = 0.0  # what its lane takes to wake up for it
 
 
 def time_schedule(
@@ -44,6 +45,8 @@ class _Timer:
         self.now = 0.0
         self.dispatched, self.start, self.end = ([NOT_YET] * len(ops) for _ in range(3))
         self.left_s = [op.duration_s for op in ops]  # at full speed
+        self.busy_until = [0.0] * len(lanes)  # when the lane last worked, or woke up
+        self.waking: dict[int, float] = {}  # lanes that will be awake at that moment
         self.host_op = 0  # the op that the host is handling
         self.host_until = ops[0].dispatch_s if ops else 0.0  # when it has dispatched that
 
@@ -61,7 +64,7 @@ class _Timer:
     def end_ops(self) -> bool:
         ending = [i for i in self.working() if self.left_s[i] == 0]
         for i in ending:
-            self.end[i] = self.now
+            self.end[i] = self.busy_until[self.ops[i].lane] = self.now
         return bool(ending)
 
     def move_host(self) -> bool:
@@ -90,24 +93,34 @@ class _Timer:
                 handed = [i for i, at in enumerate(self.dispatched) if at < NOT_YET == self.start[i]]
                 yield [i for i in handed if self.ops[i].lane == lane]
 
+    def awake(self, i: int) -> bool:
+        """Whether the lane of op i, which is ready, can start now; if it has been idle, it begins to wake up."""
+        lane, handoff_s = self.ops[i].lane, self.ops[i].handoff_s
+        if self.waking.get(lane, NOT_YET) <= self.now:
+            self.busy_until[lane] = self.waking.pop(lane)
+        if lane not in self.waking and handoff_s and self.now > self.busy_until[lane]:
+            self.waking[lane] = self.now + handoff_s
+        return lane not in self.waking
+
     def start_heads(self) -> bool:
-        heads = [queue[0] for queue in self.idle("fifo") if queue and self.ready(queue[0])]
+        heads = [queue[0] for queue in self.idle("fifo") if queue and self.ready(queue[0]) and self.awake(queue[0])]
         for i in heads:
             self.start[i] = self.now
         return bool(heads)
 
     def choose(self) -> bool:
         for queue in self.idle("priority"):
-            if ready := [i for i in queue if self.ready(i)]:
+            if (ready := [i for i in queue if self.ready(i)]) and self.awake(ready[0]):
                 self.start[min(ready, key=lambda i: (self.ops[i].priority, i))] = self.now
                 return True
         return False
 
     def advance(self) -> None:
-        """Go to the next instant at which an op ends or the host has dispatched one."""
+        """Go to the next instant at which an op ends, a lane is awake or the host has dispatched an op."""
         ends = {i: self.now + self.left_s[i] / self.rate(i) for i in self.working()}
         dispatching = self.host_op < len(self.ops) and self.dispatched[self.host_op] == NOT_YET
-        moment = min([*ends.values(), *([self.host_until] if dispatching else [])])
+        awake = [moment for moment in self.waking.values() if moment > self.now]
+        moment = min([*ends.values(), *awake, *([self.host_until] if dispatching else [])])
         progress_s = {i: self.rate(i) * (moment - self.now) for i in ends}
         for i, end in ends.items():
             self.left_s[i] = max(0.0, self.left_s[i] - progress_s[i]) if end > moment else 0.0

@@ -22,6 +22,7 @@ def random_schedules(
     lanes: Sequence[str] | None = None,
     sharing: bool | None = None,
     cancels: bool = True,
+    handoffs: bool = True,
     max_ops: int = 24,
 ) -> RandomSchedule:
     """Draw ops with waits, host software, priorities, cancels and zero durations; lane 0 is the host.
@@ -36,6 +37,10 @@ def random_schedules(
     shared = draw(st.booleans()) if sharing is None else sharing
     capacities = draw(st.lists(st.sampled_from([1.0, 1.5, 2.5]), min_size=1, max_size=2)) if shared else []
     quarters = st.integers(0, 12).map(lambda n: n / 4)
+    handoff = [0.0] * len(names)
+    if handoffs:
+        unit_s = 1.5 + sin(100) if shared else 1.0
+        handoff[1:] = [unit_s * draw(st.sampled_from([0.0, 0.25, 0.5])) * lane for lane in range(1, len(names))]
     ops: list[RefOp] = []
     for i in range(draw(st.integers(1, max_ops))):
         own_s = 1.5 + sin(i) if shared else 1.0  # sin(1), sin(2), … have no sum in common
@@ -62,6 +67,7 @@ def random_schedules(
                 priority=draw(st.integers(0, 3)) if kind == "priority" else 0,
                 is_wait=kind == "wait",
                 demand=demand,
+                handoff_s=handoff[lane],
             )
         )
     return ops, names, capacities

@@ -118,11 +118,10 @@ def test_dispatch_is_by_kind_with_a_default() -> None:
     assert tiny_costs().dispatch_s(Kind.GATE) == 0.0
 
 
-def test_handing_work_over_is_paid_on_the_device_that_names_it() -> None:
+def test_waking_up_is_paid_on_the_lanes_of_the_device_that_names_it_and_never_by_the_host() -> None:
     costs = tiny_costs(machine=tiny_machine(stacks={"plain": stack(handoff_s={"cpu": 0.5, "link": 0.25})}))
-    assert costs.op(Kind.EXPERT, CPU, EXPERT).seconds == 8.5
-    assert costs.op(Kind.LOAD, H2D, LOAD).seconds == 10.25
-    assert costs.op(Kind.EXPERT, GPU, EXPERT).seconds == 1.0
+    assert [costs.handoff_s(lane) for lane in (CPU, H2D, GPU, HOST_LANE)] == [0.5, 0.25, 0.0, 0.0]
+    assert costs.op(Kind.EXPERT, CPU, EXPERT).seconds == 8.0
 
 
 def test_a_copy_demands_its_traffic_a_second() -> None:

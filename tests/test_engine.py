@@ -62,7 +62,7 @@ def test_conservation_every_op_ends_and_takes_at_least_its_time(case: RandomSche
         assert end - start >= op.duration_s - 1e-9
 
 
-@given(random_schedules(lanes=["host", "fifo", "priority"], cancels=False))
+@given(random_schedules(lanes=["host", "fifo", "priority"], cancels=False, handoffs=False))
 def test_work_conserving_a_priority_lane_never_idles_while_an_op_is_ready(case: RandomSchedule) -> None:
     ops, lanes, capacities = case
     times = run_engine(ops, lanes, capacities)
@@ -104,6 +104,16 @@ def test_single_link_transfer_time_is_the_sum_of_its_parts() -> None:
     seconds = np.random.default_rng(0).uniform(0.1, 1.0, 200)
     ends = run_engine([RefOp(LINK, float(s)) for s in seconds], ["host", "fifo", "fifo"])
     assert ends[-1][2] == pytest.approx(seconds.sum())
+
+
+def test_a_lane_takes_its_handoff_only_when_it_was_idle() -> None:
+    ops = [
+        RefOp(GPU, 1.0, handoff_s=0.25),  # ready at the start, at which no lane sleeps
+        RefOp(GPU, 1.0, handoff_s=0.25),  # straight after the first
+        RefOp(LINK, 3.0),
+        RefOp(GPU, 1.0, deps=(2,), handoff_s=0.25),  # blocked until 3
+    ]
+    assert [start for _, start, _ in run_engine(ops, ["host", "fifo", "fifo"])] == [0.0, 1.0, 0.0, 3.25]
 
 
 def test_mm1_queue_waits_as_queueing_theory_says() -> None:
