@@ -20,6 +20,7 @@ from sim.model import MoEModel
 from sim.precision import Precisions
 from sim.work import work
 
+_GPU_PART = 4  # of the computer's memory, one part
 _DEVICE_OF = {
     "host": "cpu", "gpu0": "gpu", "gpu0.h2d": "link", "gpu0.d2h": "link", "cpu": "cpu", "worker": "cpu",
     "storage": "storage",
@@ -70,10 +71,11 @@ def _shared(samples: Samples, first: tuple[MoEModel, Precisions], cores: Mapping
 
 
 def usable_memory() -> dict[str, Memory]:
-    """One memory stands for two: half of it is the GPU's, and what is free of that is usable."""
+    """One memory stands for two, the GPU's the smaller, as on machines that offload; what is free of each is usable."""
     memory = psutil.virtual_memory()
-    half = Memory(nominal_bytes=memory.total // 2, usable_bytes=memory.available // 2)
-    return {"gpu0": half, "host": half}
+    gpu = Memory(nominal_bytes=memory.total // _GPU_PART, usable_bytes=memory.available // _GPU_PART)
+    host = Memory(nominal_bytes=memory.total - gpu.nominal_bytes, usable_bytes=memory.available - gpu.usable_bytes)
+    return {"gpu0": gpu, "host": host}
 
 
 def _shared_cores(cores: Mapping[str, int]) -> list[str]:

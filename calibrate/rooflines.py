@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim.machine import Roofline
 
+_CALLS = 10  # library calls of the longest kernel, attention: its fixed cost against that of the quickest kernel
 _FIXED = (0.5, 0.1, 0.001)  # shares of the shortest time to start the fit from: it has local minima
 
 
@@ -30,11 +31,15 @@ def fit_rooflines(points: Sequence[Measured], source: str) -> list[Roofline]:
     groups: dict[tuple[str, str, str], list[Measured]] = {}
     for point in points:
         groups.setdefault((point.device, point.kind, point.precision), []).append(point)
-    return [_fit(group, source) for group in groups.values()]
+    most_fixed_s = _CALLS * min((point.seconds for point in points), default=0.0)
+    return [_fit(group, most_fixed_s, source) for group in groups.values()]
 
 
-def _fit(points: list[Measured], source: str) -> Roofline:
-    """Least squares of logarithms over fixed seconds, seconds a byte and seconds a FLOP, all positive."""
+def _fit(points: list[Measured], most_fixed_s: float, source: str) -> Roofline:
+    """Least squares of logarithms over fixed seconds, seconds a byte and seconds a FLOP, all positive.
+
+    The points of one shape all read its weights, which would pass for a fixed cost as well: hence a limit to that.
+    """
     from scipy.optimize import least_squares
 
     read = np.array([p.read_bytes for p in points])
@@ -45,9 +50,14 @@ def _fit(points: list[Measured], source: str) -> Roofline:
         fixed, per_byte, per_flop = np.exp(logs)
         return np.asarray(np.log(fixed + np.maximum(read * per_byte, flop * per_flop)) - np.log(seconds))
 
-    starts = [np.log([seconds.min() * share, (seconds / read).min(), (seconds / flop).min()]) for share in _FIXED]
+    largest = np.array([np.log(max(most_fixed_s, seconds.min() * 1e-3)), np.inf, np.inf])
+    starts = [
+        np.log([min(seconds.min(), most_fixed_s) * share, (seconds / read).min(), (seconds / flop).min()])
+        for share in _FIXED
+    ]
     fitted = min(
-        (least_squares(misfit, start, loss="soft_l1", f_scale=0.1) for start in starts), key=lambda fit: fit.cost
+        (least_squares(misfit, start, bounds=(-np.inf, largest), loss="soft_l1", f_scale=0.1) for start in starts),
+        key=lambda fit: fit.cost,
     )
     fixed, per_byte, per_flop = np.exp(fitted.x)
     error = float(np.median(np.abs(np.expm1(misfit(fitted.x)))))

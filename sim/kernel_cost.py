@@ -82,18 +82,23 @@ class KernelCost:
         return repeats * _along(contexts, seconds, size.context)
 
     def _roofline(self, device: str, kind: str, precision: str) -> Roofline:
-        lines = [line for line in self._machine.rooflines if (line.device, line.kind) == (device, kind)]
-        for line in lines:
-            if line.precision == precision:
-                return line
-        for line in lines:
-            if line.precision is None:
-                return line
+        """The line of this precision, else of all, else of another one with a warning."""
+        lines = {line.precision: line for line in self._machine.rooflines if (line.device, line.kind) == (device, kind)}
+        for name in (precision, None):
+            if name in lines:
+                return lines[name]
+        if lines:
+            other = next(iter(lines.values()))
+            self._warnings[
+                f"{device} {kind} was not measured in {precision}: bytes and FLOP at the rates of {other.precision}, "
+                "dequantisation not counted"
+            ] = None
+            return other
         raise InputError(
             f"machine {self._machine.name} cannot time a kernel",
             field="rooflines",
             value=f"{device} {kind} {precision}",
-            remedy="calibrate this shape and precision, or choose one that the machine file has",
+            remedy="calibrate this kind of kernel, or choose a machine file that has it",
         )
 
 

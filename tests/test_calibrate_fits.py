@@ -87,3 +87,12 @@ def test_trust_leaves_each_inner_point_out_in_turn() -> None:
     assert "leave-one-out over 2 points" in str(found)
     assert "noisy" in str(found)
     assert "noisy" not in str(trust([Curve(x=(1,), seconds=(1,))]))
+
+
+def test_reading_the_weights_of_the_only_shape_is_not_taken_for_a_fixed_cost() -> None:
+    tokens = 2.0 ** np.arange(10)
+    quick = [Measured("gpu", "combine", "fp32", 1e4 * n, 1e4 * n, 1e-5 + 1e-6 * n) for n in tokens]
+    expert = [Measured("gpu", "expert", "fp32", 1e8, 1e7 * n, 1e-4 + max(1e-2, 1e-5 * n)) for n in tokens]
+    line = next(line for line in fit_rooflines(quick + expert, "made up") if line.kind == "expert")
+    assert line.fixed_s <= 10 * 1.1e-5
+    assert line.bytes_per_s == pytest.approx(1e10, rel=0.02)
