@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import psutil
 
+from calibrate.condition import condition_of, untagged
 from calibrate.journal import Samples
 from calibrate.kernels import KernelPlan
 from calibrate.links import LinkPlan
@@ -32,6 +33,7 @@ def host_machine(
     cores: Mapping[str, int], fingerprint: dict[str, str], memory: dict[str, Memory],
 ) -> Machine:  # fmt: skip
     """The machine file of the host backend; `first` is the model that the probes ran with."""
+    condition, samples = condition_of(samples), untagged(samples)
     source = f"measured by moesim calibrate, host backend, {fingerprint['date']}"
     tables = [kernel_table(series, samples, source) for series in kernels.series]
     copies = link_tables(links, samples, source)
@@ -41,7 +43,7 @@ def host_machine(
         name=f"{fingerprint['cpu']}, {fingerprint['cores']} cores, host backend",
         origin="measured",
         description="Threads on CPU cores stand in for the GPU and its copy engines; copies are memory copies.",
-        fingerprint=fingerprint,
+        fingerprint=fingerprint | {"read_bytes_per_s": f"{condition.bytes_per_s:.4g}"},
         memory=memory,
         devices={
             "gpu": Device(traffic={"dram": 1.0}), "cpu": Device(traffic={"dram": 1.0}), "link": Device(),
@@ -55,6 +57,7 @@ def host_machine(
         stacks={"ours": _stack(samples, source)},
         sources={
             "interpolation": str(quality),
+            "condition": str(condition),
             "pinned and pageable": "the same memory on this backend, measured once",
             "dram": "; ".join(f"{name}: × {a:.2f} measured, × {b:.2f} explained"
                               for name, (a, b) in shared.slowdowns.items()) or "no pair of lanes on different cores",

@@ -11,11 +11,13 @@ from typing import Self
 
 import torch
 
+from calibrate.condition import tagged
+from calibrate.journal import Samples
 from calibrate.sampling import sample
 from hwexec.backend import Task
+from hwexec.condition import Yardstick
 from hwexec.cores import available_cores, core_of
 from hwexec.dispatch import quiet_interpreter
-from hwexec.fingerprint import cache_bytes
 from sim.program import default_lanes
 
 
@@ -26,7 +28,7 @@ class Bench:
         self.cores = core_of((lane.name for lane in default_lanes()), available_cores())
         self._open = ExitStack()
         self._threads: dict[int, ThreadPoolExecutor] = {}
-        self._evictor = torch.ones(cache_bytes() // 4)
+        self._yardstick = Yardstick()
 
     def __enter__(self) -> Self:
         self._open.callback(torch.set_num_threads, torch.get_num_threads())
@@ -37,16 +39,14 @@ class Bench:
     ) -> None:
         self._open.close()
 
-    def time(self, lane: str, tasks: Sequence[Task], budget_s: float) -> list[float]:
-        """Seconds of tasks that take turns on the core of `lane`, each with its data out of the caches."""
-        return self._thread(self.cores[lane]).submit(self._sample, tasks, budget_s).result()
+    def time(self, name: str, lane: str, tasks: Sequence[Task], budget_s: float) -> Samples:
+        """Samples `name`: seconds of tasks that take turns on the core of `lane`, their data out of the caches."""
+        seconds, before = self._thread(self.cores[lane]).submit(self._sample, tasks, budget_s).result()
+        return tagged(name, seconds, [each / self._yardstick.read_bytes for each in before])
 
-    def _sample(self, tasks: Sequence[Task], budget_s: float) -> list[float]:
+    def _sample(self, tasks: Sequence[Task], budget_s: float) -> tuple[list[float], list[float]]:
         with torch.inference_mode(), quiet_interpreter():
-            return sample(tasks, budget_s, between=self._evict)
-
-    def _evict(self) -> None:
-        self._evictor.sum()
+            return sample(tasks, budget_s, self._yardstick.read)
 
     def _thread(self, core: int) -> ThreadPoolExecutor:
         if core not in self._threads:

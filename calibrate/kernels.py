@@ -116,7 +116,7 @@ def kernel_plan(models: Sequence[tuple[MoEModel, Precisions]]) -> KernelPlan:
 def _measure(bench: Bench, rig: Rig, series: Series, tokens: int, budget_s: float, known: Samples) -> Samples:
     if _forecast(series, tokens, known) > _TOO_LONG * budget_s:
         return {}
-    return {series.point(tokens): bench.time(LANE_OF[series.device], rig.tasks(series, tokens), budget_s)}
+    return bench.time(series.point(tokens), LANE_OF[series.device], rig.tasks(series, tokens), budget_s)
 
 
 def _forecast(series: Series, tokens: int, known: Samples) -> float:

@@ -72,7 +72,7 @@ class LinkPlan:
 
     def _measure(self, bench: Bench, direction: str, size_bytes: int, budget_s: float, _: Samples) -> Samples:
         tasks = self._reads(size_bytes) if direction == "read" else self._copies(size_bytes)
-        return {link_point(direction, size_bytes): bench.time(DIRECTIONS[direction], tasks, budget_s)}
+        return bench.time(link_point(direction, size_bytes), DIRECTIONS[direction], tasks, budget_s)
 
     def _copies(self, size_bytes: int) -> list[Task]:
         parts = [buffer[:size_bytes] for buffer in self._all_buffers()]

@@ -29,26 +29,23 @@ class Figure:
         return cls(float(middle), float((high - low) / middle) if middle > 0 else 0.0)
 
 
-def sample(tasks: Sequence[Task], budget_s: float, between: Task | None = None) -> list[float]:
-    """Seconds of each of some calls, which take turns so that none finds its data in a cache.
+def sample(tasks: Sequence[Task], budget_s: float, yardstick: Task) -> tuple[list[float], list[float]]:
+    """Seconds of each of some calls, which take turns, and of the yardstick that runs before each of them.
 
-    `between` runs before each timed call and counts against the budget only. A first call warms up and, like
-    Triton's do_bench, tells how many fit: at least `LEAST`, at most `MOST`.
+    The yardstick empties the caches and tells the machine's condition at that moment. A first call warms up and,
+    like Triton's do_bench, a second tells how many fit into the budget: at least `LEAST`, at most `MOST`.
     """
     turns = cycle(tasks)
-    once = _timed(next(turns), between)
-    began = perf_counter()
-    estimate = _timed(next(turns), between)
-    whole = perf_counter() - began
-    repeats = int(min(MOST, max(LEAST, (budget_s - whole) / max(whole, 1e-9))))
-    if once > budget_s > 0 and repeats == LEAST:
-        repeats = max(1, min(LEAST, int(2 * budget_s / estimate)))
-    return [_timed(next(turns), between) for _ in range(repeats)]
+    _timed(next(turns))
+    yardstick_s, task_s = _timed(yardstick), _timed(next(turns))
+    repeats = int(min(MOST, max(LEAST, budget_s / max(yardstick_s + task_s, 1e-9) - 1)))
+    if task_s > budget_s > 0:
+        repeats = max(1, min(LEAST, int(2 * budget_s / task_s)))
+    pairs = [(_timed(yardstick), _timed(next(turns))) for _ in range(repeats)]
+    return [task for _, task in pairs], [before for before, _ in pairs]
 
 
-def _timed(task: Task, between: Task | None) -> float:
-    if between is not None:
-        between()
+def _timed(task: Task) -> float:
     began = perf_counter()
     task()
     return perf_counter() - began

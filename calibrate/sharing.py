@@ -11,6 +11,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate.condition import tagged
 from calibrate.journal import Samples
 from calibrate.probe import probe_model, side_by_side
 from calibrate.units import Unit
@@ -55,10 +56,14 @@ def _measure(
     with backend.prepare(schedule) as prepared:
         run_once(schedule, prepared)
         while not samples or perf_counter() - began < budget_s:
+            before = prepared.condition()
             times = run_once(schedule, prepared)
+            read_s = 1 / min(before["read_bytes_per_s"], prepared.condition()["read_bytes_per_s"])
             for who in group:
                 others = tuple(other for other in group if other != who)
-                samples.setdefault(together(who, others), []).extend(overlapped_s(schedule, times, who, group))
+                seconds = overlapped_s(schedule, times, who, group)
+                for name, values in tagged(together(who, others), seconds, [read_s] * len(seconds)).items():
+                    samples.setdefault(name, []).extend(values)
     return samples
 
 

@@ -69,6 +69,10 @@ class Prepared(ABC):
         """Bring up the lanes for one execution."""
 
     @abstractmethod
+    def condition(self) -> dict[str, float]:
+        """What tells how fast the machine is at this moment, for the record before and after a run."""
+
+    @abstractmethod
     def close(self) -> None:
         """Give back what was taken."""
 

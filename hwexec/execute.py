@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwexec.backend import Backend
+from hwexec.backend import Backend, Prepared
 from hwexec.backends import make_backend
 from hwexec.dispatch import run_once
 from sim.errors import InputError
@@ -20,7 +20,12 @@ def execute(schedule: Schedule, backend: str | Backend = "host", *, repeats: int
         raise InputError("must be at least 1", field="repeats", value=repeats, remedy="leave it out for one run")
     runner = make_backend(backend) if isinstance(backend, str) else backend
     with runner.prepare(schedule, seed=seed) as prepared:
-        return [
-            Timeline(schedule, run_once(schedule, prepared), "measured", {**prepared.meta, "repeat": repeat})
-            for repeat in range(repeats)
-        ]
+        return [_run(schedule, prepared, repeat) for repeat in range(repeats)]
+
+
+def _run(schedule: Schedule, prepared: Prepared, repeat: int) -> Timeline:
+    """One run, with the machine's condition before and after it."""
+    before = prepared.condition()
+    times = run_once(schedule, prepared)
+    meta = {**prepared.meta, "repeat": repeat, "condition_before": before, "condition_after": prepared.condition()}
+    return Timeline(schedule, times, "measured", meta)

@@ -15,6 +15,7 @@ import torch
 
 from hwexec.backend import Backend, ExecutionError, Prepared, Run, Task
 from hwexec.compute import check_model
+from hwexec.condition import Yardstick
 from hwexec.cores import available_cores, core_of, pinned
 from hwexec.fingerprint import cache_bytes, fingerprint
 from hwexec.graph import Graph, graph_of
@@ -67,12 +68,18 @@ class HostPrepared(Prepared):
         self._schedule, self._memory = schedule, memory
         self._graph = graph_of(schedule)
         self._cores = core_of((lane.name for lane in schedule.lanes), available_cores())
+        self._yardstick = Yardstick()
         self._tasks = TaskBuilder(schedule, memory, torch.device("cpu"), copy_now).build()
         self.meta = {"backend": "host", "cores": self._cores, "fingerprint": fingerprint()}
 
     def start(self) -> HostRun:
         """Start the lanes that have work; returns when all of them are up."""
         return HostRun(self._schedule, self._graph, self._tasks, self._cores)
+
+    def condition(self) -> dict[str, float]:
+        """Bytes a second that the slower of the cores that compute reads from memory."""
+        cores = {self._cores[lane.name] for lane in self._schedule.lanes if lane.name in ("gpu0", "cpu")}
+        return {"read_bytes_per_s": min(map(self._yardstick.bytes_per_s, cores))}
 
     def close(self) -> None:
         """Give back what was taken."""

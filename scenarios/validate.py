@@ -13,12 +13,14 @@ from scenarios.load import ScenarioFile
 from scenarios.resolve import Case, Entry, resolve
 from scenarios.run import plan_entry
 from sim.compare import Comparison, RankAgreement, compare, rank_agreement
+from sim.condition import condition
 from sim.cost import CostModel
 from sim.engine import simulate
 from sim.files import write_text
 from sim.schedule import Schedule
 from sim.timeline import Timeline
 
+STEADY = 0.1  # how far memory's speed may be from that during calibration
 Execute = Callable[[Schedule], Sequence[Timeline]]
 
 
@@ -31,6 +33,12 @@ class Validated:
     n_ops: int
     comparison: Comparison
     warnings: tuple[str, ...]
+    condition: float | None = None  # speed of memory around the runs over that during calibration
+
+    @property
+    def steady(self) -> bool:
+        """Whether the computer was about as fast as when it was calibrated."""
+        return self.condition is not None and abs(self.condition - 1) <= STEADY
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Validation:
     clear_pairs: int
     right_pairs: int
     kinds: tuple[KindShare, ...]
+    steady_schedules: int
+    steady_median_error: float | None
 
     def to_json(self) -> str:
         """The text of validation.json."""
@@ -100,6 +110,7 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
     spreads = [each.comparison.repeat_spread for each in schedules if each.comparison.repeat_spread is not None]
     scenarios = dict.fromkeys(each.scenario for each in schedules)
     agreements = [_ranking([each for each in schedules if each.scenario == name]) for name in scenarios]
+    steady = [abs(each.comparison.error) for each in schedules if each.steady]
     taus = [agreement.tau for agreement in agreements if agreement.tau is not None]
     return Validation(
         title=title,
@@ -112,6 +123,8 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
         clear_pairs=int(sum(agreement.clear_pairs for agreement in agreements)),
         right_pairs=int(sum(agreement.right_pairs for agreement in agreements)),
         kinds=_kinds(schedules),
+        steady_schedules=len(steady),
+        steady_median_error=float(np.median(steady)) if steady else None,
     )
 
 
@@ -119,9 +132,15 @@ def _validate(case: Case, entry: Entry, execute: Execute) -> Validated:
     costs = CostModel(case.machine, case.model, case.precisions, case.spec.stack)
     schedule = plan_entry(case, entry, costs)
     predicted = simulate(schedule, costs.of(schedule.ops, schedule.lanes))
-    first, *others = execute(schedule)
+    runs = execute(schedule)
+    found = [speed for run in runs if (speed := condition(run, case.machine)) is not None]
     return Validated(
-        case.title, entry.spec.title, len(schedule), compare(predicted, first, others), tuple(costs.warnings)
+        scenario=case.title,
+        label=entry.spec.title,
+        n_ops=len(schedule),
+        comparison=compare(predicted, runs[0], runs[1:]),
+        warnings=tuple(costs.warnings),
+        condition=float(np.median(found)) if found else None,
     )
 
 

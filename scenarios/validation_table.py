@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from scenarios.table import new_table, number, percent, seconds, terminal
-from scenarios.validate import Validation
+from scenarios.validate import STEADY, Validation
 
 MEDIAN_TARGET, P95_TARGET = 0.06, 0.15
 
@@ -29,10 +29,23 @@ def verdict(found: Validation) -> list[str]:
     return [
         f"end-to-end error of {len(found.schedules)} schedules: median {tenths(found.median_error)} "
         f"(target {percent(MEDIAN_TARGET)}), p95 {tenths(found.p95_error)} (target {percent(P95_TARGET)}){spread}",
+        *_drift(found),
         f"ranking: {found.right_pairs} of {found.clear_pairs} pairs whose measured gap exceeds the spread are in "
         f"order; Kendall's tau {tau}",
         f"most of the error: {worst.kind} on {worst.lane}, {percent(worst.share_of_error)} of what was mispredicted, "
         f"in sum {signed(worst.error)}",
+    ]
+
+
+def _drift(found: Validation) -> list[str]:
+    """What the computer's own condition did meanwhile, where it is known."""
+    speeds = [each.condition for each in found.schedules if each.condition is not None]
+    if not speeds:
+        return []
+    return [
+        f"memory ran at × {min(speeds):.2f} to × {max(speeds):.2f} of its speed during calibration; "
+        f"{found.steady_schedules} schedules ran within {percent(STEADY)} of it, "
+        f"with a median error of {tenths(found.steady_median_error)}"
     ]
 
 
@@ -50,14 +63,14 @@ def _print_schedules(console: Console, found: Validation) -> None:
     table = new_table(f"{found.title} on {found.machine}")
     for header in ("scenario", "strategy"):
         table.add_column(header, no_wrap=True)
-    headers = ("ops", "predicted", "measured", "error", "spread", "|step error| p50", "p95", "bytes", "hits")
+    headers = ("ops", "predicted", "measured", "error", "spread", "memory", "|step error| p50", "p95", "bytes", "hits")
     for header in headers:
         table.add_column(header, justify="right")
     for each in found.schedules:
         c = each.comparison
         table.add_row(
             each.scenario, each.label, str(each.n_ops), seconds(c.predicted_s), seconds(c.measured_s), signed(c.error),
-            tenths(c.repeat_spread), tenths(c.steps.median), tenths(c.steps.p95),
+            tenths(c.repeat_spread), _times(each.condition), tenths(c.steps.median), tenths(c.steps.p95),
             _same(c.bytes_equal), _same(c.hits_equal),
         )  # fmt: skip
     console.print(table)
@@ -75,6 +88,10 @@ def _print_kinds(console: Console, found: Validation) -> None:
             kind.kind, kind.lane, number(kind.predicted_s), number(kind.measured_s), signed(kind.error), share
         )
     console.print(table)
+
+
+def _times(condition: float | None) -> str:
+    return "–" if condition is None else f"× {condition:.2f}"
 
 
 def _same(equal: bool) -> str:

@@ -59,6 +59,9 @@ class StandIn(Prepared):
         cores = core_of((lane.name for lane in self._schedule.lanes), available_cores())
         return HostRun(self._schedule, graph_of(self._schedule), self._tasks, cores)
 
+    def condition(self) -> dict[str, float]:
+        return {}
+
     def close(self) -> None:
         pass
 

@@ -35,7 +35,7 @@ def _few_points(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "_PASSES", 1)
     monkeypatch.setattr(links, "_LARGEST", 1 << 14)
     monkeypatch.setattr(overheads, "ROUNDS", 1)
-    monkeypatch.setattr("calibrate.bench.cache_bytes", lambda: 1 << 12)
+    monkeypatch.setattr("hwexec.condition.cache_bytes", lambda: 1 << 12)
     monkeypatch.setattr("calibrate.links.cache_bytes", lambda: 1 << 12)
     monkeypatch.setattr("calibrate.probe.cache_bytes", lambda: 1 << 12)
 

@@ -56,6 +56,8 @@ def test_strategies_run_for_real_and_keep_the_rules(name: str, knobs: dict[str, 
         assert timeline.source == "measured"
     assert (first.meta["repeat"], second.meta["repeat"]) == (0, 1)
     assert first.meta["backend"] == "host"
+    assert first.meta["condition_before"]["read_bytes_per_s"] > 0
+    assert first.meta["condition_after"]["read_bytes_per_s"] > 0
     assert set(first.meta["fingerprint"]) >= {"cpu", "torch", "kernel", "date"}
 
 
