@@ -44,3 +44,6 @@ def calibrate(
         typer.echo("moesim: interrupted; what was measured is kept: give the same command again to go on", err=True)
         raise typer.Exit(130) from error
     typer.echo(f"{out}: {machine.name}, {len(machine.kernels)} kernel tables, {len(machine.links)} links")
+    for name in ("interpolation", "condition", "dram"):
+        if name in machine.sources:
+            typer.echo(f"  {name}: {machine.sources[name]}")
