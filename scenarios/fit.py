@@ -12,7 +12,6 @@ from sim.machine import Machine
 from sim.memory import GPU_MEMORY, HOST_MEMORY, Footprint, fitting_slots, gpu_footprint, host_footprint
 from sim.model import MoEModel
 from sim.precision import Precisions
-from sim.strategies.all_resident import AllResident
 from sim.strategy import Strategy
 from sim.trace import RoutingTrace
 
@@ -75,11 +74,11 @@ def check_model(setting: Setting) -> None:
 def fit(strategy: Strategy, stated: int | str | None, common: int | str, setting: Setting) -> Fit:
     """Settle the cache of a strategy, `stated` for it or else `common` to all; raises InputError if it cannot be.
 
-    Raises DoesNotFit, with the sum, if the machine is too small. Only all-resident goes on: as a bracket it is of use
+    Raises DoesNotFit, with the sum, if the machine is too small. Only a bracket goes on: all-resident is of use as one
     on a GPU that could never hold it.
     """
     cached = _cached(strategy, stated, common, setting)
-    everything = isinstance(strategy, AllResident)
+    everything = cached == setting.model.n_slots_total
     gpu = gpu_footprint(
         setting.model, setting.precisions, expert_slots=cached + strategy.extra_slots,
         block_buffers=strategy.block_buffers, **setting.requests,
@@ -87,7 +86,7 @@ def fit(strategy: Strategy, stated: int | str | None, common: int | str, setting
     host = host_footprint(setting.model, setting.precisions, everything_on_gpu=everything)
     usable = setting.machine.memory[GPU_MEMORY].usable_bytes
     fits = gpu.total_bytes <= usable
-    if everything and not fits:
+    if strategy.bracket and not fits:
         lacks = f"hypothetical: needs {gpu.total_bytes / 1e9:.4g} GB of {usable / 1e9:.4g} GB on the GPU"
         return Fit(cached, gpu, host, False, (lacks,))
     gpu.check(setting.machine, strategy.name)
@@ -96,24 +95,17 @@ def fit(strategy: Strategy, stated: int | str | None, common: int | str, setting
 
 
 def _cached(strategy: Strategy, stated: int | str | None, common: int | str, setting: Setting) -> int:
-    total = setting.model.n_slots_total
-    if isinstance(strategy, AllResident):
-        if stated not in (None, "all", total):
-            raise InputError(
-                "contradicts all-resident, which keeps every expert", field="cache", value=stated, remedy="leave it out"
-            )
-        return total
-    if strategy.block_buffers:
-        needed = strategy.block_buffers * setting.model.n_experts
-        if stated is not None and stated != needed:
-            raise InputError(
-                f"contradicts {strategy.name}, whose buffers hold {needed} experts",
-                field="cache",
-                value=stated,
-                remedy="leave it out",
-            )
-        return needed
-    return _count(common if stated is None else stated, strategy, setting)
+    needed = strategy.slots(setting.model)
+    if needed is None:
+        return _count(common if stated is None else stated, strategy, setting)
+    if stated is not None and _count(stated, strategy, setting) != needed:
+        raise InputError(
+            f"contradicts {strategy.name}, which has exactly {needed} expert slots",
+            field="cache",
+            value=stated,
+            remedy="leave it out",
+        )
+    return needed
 
 
 def _count(size: int | str, strategy: Strategy, setting: Setting) -> int:

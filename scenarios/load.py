@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from scenarios.schema import Scenario
+from scenarios.schema import PLAIN, STRUCTURED, Scenario
 from scenarios.yaml_file import YamlFile, read_yaml
 from sim.errors import InputError
 
@@ -85,7 +85,7 @@ def _input_error(error: ValidationError, source: YamlFile, location: tuple[str |
     """The first complaint of pydantic as one line."""
     first = error.errors(include_url=False)[0]
     context = first.get("ctx", {})
-    where = list(first["loc"])
+    where = [part for part in first["loc"] if part not in (PLAIN, STRUCTURED)]
     if context.get("field"):
         where.append(context["field"])
     plain = isinstance(first["input"], str | int | float) and not context.get("field")

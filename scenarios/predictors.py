@@ -15,4 +15,5 @@ def make_predictor(spec: PredictorSpec, model: MoEModel, seed: int) -> Predictor
         return LastTokenPredictor(model.n_experts)
     if spec.kind == "popularity":
         return PopularityPredictor(model.n_moe_layers, model.n_experts, size=model.top_k)
-    return RecallPredictor(model.n_moe_layers, model.n_experts, recall=spec.recall or 0.0, seed=seed)
+    recall = 0.0 if spec.recall is None else spec.recall
+    return RecallPredictor(model.n_moe_layers, model.n_experts, recall=recall, decay=spec.decay, seed=seed)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.adjust import adjusted
 from scenarios.fit import Fit, Setting, check_model, fit, requests_of
 from scenarios.load import ScenarioFile
 from scenarios.machine_presets import load_machine
@@ -17,7 +18,7 @@ from scenarios.schema import PredictorSpec, Scenario, StrategySpec
 from sim.errors import InputError
 from sim.machine import Machine
 from sim.model import MoEModel
-from sim.plan import check_trace
+from sim.plan import PREDICTOR_REMEDY, check_trace
 from sim.precision import Precisions
 from sim.strategies.registry import make_strategy
 from sim.strategy import Strategy
@@ -48,6 +49,7 @@ class Case:
     machine: Machine
     trace: RoutingTrace
     popularity: NDArray[np.int64]
+    calibration: RoutingTrace | None
     entries: tuple[Entry, ...]
 
 
@@ -58,6 +60,8 @@ def resolve(file: ScenarioFile) -> Case:
         model = load_model(_named("model", spec.model, file))
     with file.at("machine"):
         machine = load_machine(_named("machine", spec.machine, file))
+    with file.at("machine_with"):
+        machine = adjusted(machine, spec.machine_with)
     with file.at("stack"):
         machine.stack(spec.stack)
     routing = _routing(file, model)
@@ -67,7 +71,9 @@ def resolve(file: ScenarioFile) -> Case:
         check_model(setting)
     entries = tuple(_entry(file, i, each, setting) for i, each in enumerate(spec.strategies))
     title = spec.title or f"{model.name} on {machine.name}"
-    return Case(spec, title, model, precisions, machine, routing.trace, routing.popularity, entries)
+    return Case(
+        spec, title, model, precisions, machine, routing.trace, routing.popularity, routing.calibration, entries
+    )
 
 
 def _named(field: str, name: str, file: ScenarioFile) -> str | Path:
@@ -92,10 +98,7 @@ def _entry(file: ScenarioFile, i: int, spec: StrategySpec, setting: Setting) -> 
     with file.at("strategies", i):
         strategy = make_strategy(spec.name, **spec.knobs)
         predictor = spec.predictor or file.spec.predictor
-        if predictor is None and spec.name == "cache" and spec.knobs.get("prefetch"):
-            raise InputError(
-                "needs a predictor",
-                field="prefetch",
-                remedy="add `predictor: {kind: next-layer, recall: …}`, or leave prefetch out",
-            )
+        if strategy.needs_predictor and predictor is None:
+            raise InputError("needs a predictor", field="strategies.name", value=spec.name, remedy=PREDICTOR_REMEDY)
+        setting.machine.stack(spec.stack)
         return Entry(spec, predictor, fit(strategy, spec.cache, file.spec.cache, setting))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.schema import TraceSpec, WorkloadSpec
+from scenarios.schema import LengthSpec, TraceSpec, WorkloadSpec
 from sim.errors import InputError
 from sim.model import MoEModel
 from sim.synth import GENERIC, MIXTRAL_LIKE, synthesize
@@ -21,28 +21,36 @@ _FEW_EXPERTS = 16
 
 @dataclass(frozen=True)
 class Routing:
-    """The trace to run, and how often each expert [MoE block, expert] was routed to in calibration tokens."""
+    """The trace to run, and how often each expert [MoE block, expert] was routed to in calibration sequences."""
 
     trace: RoutingTrace
     popularity: NDArray[np.int64]
+    calibration: RoutingTrace | None = None
 
 
 def synthetic(workload: WorkloadSpec, model: MoEModel, seed: int) -> Routing:
     """Draw the requests of a workload, after other requests to the same experts for calibration."""
     few = model.n_experts <= _FEW_EXPERTS
     style = _STYLES[workload.style or ("mixtral" if few else "generic")]
-    # The prefill yields the first of the output tokens.
-    request = (workload.prompt, workload.output - 1)
-    n_run = workload.sequences or workload.batch
+    n_sequences = _CALIBRATION_SEQUENCES + (workload.sequences or workload.batch)
     trace = synthesize(
         model.n_moe_layers,
         model.n_experts,
         model.top_k,
-        sequences=[request] * (_CALIBRATION_SEQUENCES + n_run),
+        sequences=[(prompt, workload.output - 1) for prompt in _prompts(workload.prompt, n_sequences, seed)],
         seed=seed,
         style=style,
     )
     return _split(trace, _CALIBRATION_SEQUENCES)
+
+
+def _prompts(length: int | LengthSpec, n: int, seed: int) -> list[int]:
+    """Prompt tokens of each request; the prefill of a prompt yields the first of the output tokens."""
+    if isinstance(length, int):
+        return [length] * n
+    drawn = np.random.default_rng((seed, n)).lognormal(np.log(length.median), length.sigma, n)
+    lengths: list[int] = np.clip(np.rint(drawn), 1, length.longest).astype(int).tolist()
+    return lengths
 
 
 def recorded(spec: TraceSpec, path: Path) -> Routing:
@@ -60,7 +68,8 @@ def _split(trace: RoutingTrace, n_calibration: int) -> Routing:
     """Sequences from number `n_calibration` on are run; with none before, all experts count as equally popular."""
     if not n_calibration:
         return Routing(trace, np.ones((trace.n_layers, trace.n_experts), np.int64))
-    return Routing(part(trace, n_calibration, trace.n_sequences), part(trace, 0, n_calibration).popularity())
+    calibration = part(trace, 0, n_calibration)
+    return Routing(part(trace, n_calibration, trace.n_sequences), calibration.popularity(), calibration)
 
 
 def _cut(trace: RoutingTrace, tokens: int) -> RoutingTrace:

@@ -42,7 +42,7 @@ def run_scenario(
 
 def run_entry(case: Case, entry: Entry) -> RunResult:
     """Plan, simulate and sum up one strategy."""
-    costs = CostModel(case.machine, case.model, case.precisions, case.spec.stack)
+    costs = CostModel(case.machine, case.model, case.precisions, entry.spec.stack or case.spec.stack)
     schedule = plan_entry(case, entry, costs)
     timeline = simulate(schedule, costs.of(schedule.ops, schedule.lanes))
     return RunResult(
@@ -72,6 +72,7 @@ def plan_entry(case: Case, entry: Entry, costs: CostModel) -> Schedule:
         cached=entry.fit.cached,
         batch=case.spec.batch,
         popularity=case.popularity,
+        calibration=case.calibration,
         predictor=predictor,
         costs=costs,
         seed=case.spec.seed,

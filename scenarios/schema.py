@@ -10,9 +10,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -79,6 +82,14 @@ CacheSize = TypeAliasType(
 )
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+PLAIN, STRUCTURED = "(plain)", "(structured)"  # which of two spellings a value has; in brackets, for it is no field
+
+
+def _spelling(value: Any) -> str:
+    return PLAIN if isinstance(value, int | float | str) else STRUCTURED
+
+
 class PrecisionSpec(Part):
     """What the routed experts, all other weights and the KV cache are stored in."""
 
@@ -95,10 +106,26 @@ def _precision(value: Any) -> Any:
     return {"experts": value, "rest": value, "kv": value if value in KV_FORMATS else "bf16"}
 
 
+class LengthSpec(Part):
+    """Prompts of different lengths, as a data set has them: log-normal around a median, at most `longest`."""
+
+    median: PositiveInt
+    sigma: Annotated[float, Field(ge=0, le=3, description="Standard deviation of the logarithm of the length.")]
+    longest: PositiveInt = 512
+
+    @model_validator(mode="after")
+    def _median_within(self) -> Self:
+        if self.median > self.longest:
+            raise refusal(f"is above `longest`, {self.longest}", "raise `longest`, or lower `median`", "median")
+        return self
+
+
 class WorkloadSpec(Part):
     """Synthetic requests: `sequences` of them, each `prompt` tokens in and `output` tokens out, `batch` at a time."""
 
-    prompt: PositiveInt
+    prompt: Annotated[
+        Annotated[PositiveInt, Tag(PLAIN)] | Annotated[LengthSpec, Tag(STRUCTURED)], Discriminator(_spelling)
+    ]
     output: PositiveInt
     batch: PositiveInt = 1
     sequences: PositiveInt | None = Field(default=None, description="Default: one batch.")
@@ -132,7 +159,15 @@ class PredictorSpec(Part):
     """
 
     kind: Literal["next-layer", "perfect", "popularity", "last-token"] = "next-layer"
-    recall: Annotated[float, Field(ge=0, le=1)] | None = None
+    recall: (
+        Annotated[
+            Annotated[Share, Tag(PLAIN)] | Annotated[list[Share], Tag(STRUCTURED)],
+            Discriminator(_spelling),
+            Field(description="One share, or one for each MoE block."),
+        ]
+        | None
+    ) = None
+    decay: Share = Field(default=1.0, description="What each further block of look-ahead multiplies the recall by.")
 
     @model_validator(mode="after")
     def _recall_where_it_is_free(self) -> Self:
@@ -151,6 +186,7 @@ class StrategySpec(Part):
     name: str
     label: str | None = Field(default=None, description="What reports call it; default: the name and the knobs.")
     cache: CacheSize | None = None
+    stack: str | None = Field(default=None, description="Software stack of the machine; default: the scenario's.")
     predictor: PredictorSpec | None = None
 
     @property
@@ -161,7 +197,8 @@ class StrategySpec(Part):
     @property
     def title(self) -> str:
         """The label, or the name and what was set."""
-        stated = self.knobs | ({} if self.cache is None else {"cache": self.cache})
+        common = {"cache": self.cache, "stack": self.stack}
+        stated = self.knobs | {field: value for field, value in common.items() if value is not None}
         return self.label or " ".join([self.name, *(f"{k}={_plain(v)}" for k, v in stated.items())])
 
 
@@ -178,6 +215,9 @@ class Scenario(Part):
         PrecisionSpec, BeforeValidator(_precision, json_schema_input_type=PrecisionName | PrecisionSpec)
     ]
     machine: str = Field(description="A preset, or the path of a datasheet (YAML) or of a measured machine (JSON).")
+    machine_with: dict[str, PositiveFloat] = Field(
+        default={}, description="Numbers of the machine that are changed, by name, e.g. link.pageable.gb_per_s."
+    )
     stack: str | None = Field(default=None, description="Software stack of the machine; default: its first.")
     workload: WorkloadSpec | None = None
     trace: TraceSpec | None = None

@@ -25,6 +25,10 @@ _COLUMNS: dict[str, _Cell] = {
     f"busy %\n{'/'.join(_LANES)}": lambda run: _busy(run),
     "GPU\nGB": lambda run: number(run.footprint.total_bytes / 1e9),
 }
+_LOSSY: dict[str, _Cell] = {  # shown as soon as one strategy does not follow the router
+    "other\nexperts": lambda run: percent(run.summary.fidelity.changed if run.summary.fidelity else 0.0),
+    "gate\nlost": lambda run: percent(run.summary.fidelity.mass_lost if run.summary.fidelity else 0.0),
+}
 
 
 def print_results(result: ScenarioResult) -> None:
@@ -32,11 +36,12 @@ def print_results(result: ScenarioResult) -> None:
     console = terminal()
     table = new_table(" · ".join(dict.fromkeys((result.title, f"{result.model.name} on {result.machine.name}"))))
     table.add_column("strategy", no_wrap=True)
-    for title in _COLUMNS:
+    columns = _COLUMNS | (_LOSSY if any(run.summary.fidelity for run in result.runs) else {})
+    for title in columns:
         table.add_column(title, justify="right")
     for run in result.runs:
         label = run.label if run.fits else f"({run.label})"
-        table.add_row(label, *(cell(run) for cell in _COLUMNS.values()), style=None if run.fits else "dim")
+        table.add_row(label, *(cell(run) for cell in columns.values()), style=None if run.fits else "dim")
     console.print(table)
     for warning, labels in _by_warning(result.runs).items():
         console.print(Text(f"! {', '.join(labels)}: {warning}", style="yellow"), soft_wrap=True)

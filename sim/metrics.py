@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.fidelity import Fidelity, fidelity
 from sim.schedule import Kind, Phase, Reason, Schedule
 from sim.timeline import Timeline
 
@@ -20,6 +21,7 @@ class Summary:
 
     TTFT is the median over batches, from the batch's start to the end of its prefill. TPOT is over decode steps.
     The hit rate is the share of (step, layer, expert) uses whose weights were resident or prefetched when routed.
+    `fidelity` is None for strategies that follow the router.
     """
 
     ttft_s: float | None
@@ -36,6 +38,7 @@ class Summary:
     output_tokens: int
     n_ops: int
     utilisation: dict[str, float]
+    fidelity: Fidelity | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -65,6 +68,7 @@ def summarise(timeline: Timeline) -> Summary:
         output_tokens=int(sequences.sum()),
         n_ops=len(schedule),
         utilisation={lane.name: timeline.busy_s(lane.name) / total_s if total_s else 0.0 for lane in schedule.lanes},
+        fidelity=fidelity(schedule.meta),
     )
 
 

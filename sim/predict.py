@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import InputError
+from sim.trace import ExpertIds, id_dtype
 
 Ids = NDArray[np.integer[Any]]
 
 
 class Predictor(Protocol):
-    """Guesses the distinct experts that a MoE layer needs in the present step.
+    """Guesses the experts that the tokens of a step need in a MoE layer.
 
-    `needs_truth` marks the one stated channel to the future: such a predictor is given the true set, ascending, and
-    spoils it to a known accuracy. Others are given None and learn from what they observe.
+    `needs_truth` marks the one stated channel to the future: such a predictor is given the true ids [token, k], in
+    the router's order, and spoils them to a known accuracy. Others are given None and learn from what they observe.
     """
 
     needs_truth: ClassVar[bool]
 
-    def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        """Return distinct expert ids; of a predictor that needs the truth, ascending and as many as are true."""
+    def predict(
+        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        """Return ids [row, m], best first: a row a token, or one that holds for all; m is `size`, by default top-k.
+
+        `ahead`: MoE layers between the hidden state that is looked at and the layer in question. The highest value of
+        the dtype marks what is not guessed.
+        """
 
     def observe(self, moe_layer: int, ids: Ids) -> None:
         """Learn from the ids [token, k] that a layer has just been routed to."""
@@ -40,48 +48,90 @@ class _Counting:
         self.counts[moe_layer] += np.bincount(ids.ravel(), minlength=n_experts)[:n_experts]
 
 
+class RecallPredictor(_Counting):
+    """A gate applied early, modelled by its recall: the share of a token's experts that it names, when asked for k.
+
+    `recall` is one share or one a layer; each further layer ahead multiplies it by `decay`. Mistakes look real: the
+    router's lower choices, which were near the threshold, are missed more often than its first, and what is named
+    instead is drawn in proportion to how often experts were routed to so far (plus one). Precision equals recall
+    unless wrong experts run out. Equal seeds, steps and layers give equal guesses. Raises InputError for what is
+    no share.
+    """
+
+    needs_truth: ClassVar[bool] = True
+
+    def __init__(
+        self, n_layers: int, n_experts: int, *, recall: float | Sequence[float], decay: float = 1.0, seed: int = 0
+    ) -> None:
+        super().__init__(n_layers, n_experts)
+        shares = [recall] * n_layers if isinstance(recall, float | int) else list(recall)
+        if len(shares) != n_layers:
+            raise InputError(f"must be one share, or one for each of {n_layers} layers", field="predictor.recall")
+        for field, share in (*(("recall", share) for share in shares), ("decay", decay)):
+            if not 0 <= share <= 1:
+                raise InputError(
+                    "must be a share", field=f"predictor.{field}", value=share, remedy="give a number from 0 to 1"
+                )
+        self._recall, self._decay, self._seed = shares, decay, seed
+
+    def predict(
+        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        """Return the true ids, some replaced, in the router's order; beyond k, more wrong ones."""
+        true = told(truth)
+        tokens, n_experts = len(true), self.counts.shape[1]
+        rng = np.random.default_rng((self._seed, step, moe_layer, ahead))
+        routed = true < n_experts
+        recall = self._recall[moe_layer] * self._decay ** (ahead - 1)
+        missed = routed & (rng.random(true.shape) >= _kept(recall, true.shape[1]))
+        appeal = np.log(self.counts[moe_layer] + 1.0) + rng.gumbel(size=(tokens, n_experts))
+        rows, ranks = np.nonzero(routed)
+        appeal[rows, true[rows, ranks]] = -np.inf
+        wrong = np.argsort(-appeal, axis=1, kind="stable")
+        n_wrong = n_experts - routed.sum(axis=1, keepdims=True)
+        size = true.shape[1] if size is None else size
+        return _spoilt(true, missed, np.where(np.arange(n_experts) < n_wrong, wrong, -1), size, id_dtype(n_experts))
+
+
+def _kept(recall: float, k: int) -> NDArray[np.float64]:
+    """How often the choice of each rank is named: `recall` in the mean, less for lower ranks."""
+    tilt = min(1.0, recall / (1 - recall)) if recall < 1 else 0.0
+    rank = (2 * np.arange(k) + 2) / (k + 1) - 1
+    kept: NDArray[np.float64] = 1 - (1 - recall) * (1 + tilt * rank)
+    return kept
+
+
+def _spoilt(
+    true: Ids, missed: NDArray[np.bool_], wrong: NDArray[np.intp], size: int, dtype: np.dtype[np.unsignedinteger[Any]]
+) -> ExpertIds:
+    """`true` with the missed ones replaced by the first of `wrong` (-1: none left), cut or filled up to `size`."""
+    tokens, k = true.shape
+    missing = np.iinfo(dtype).max
+    guess = np.full((tokens, max(k, size)), missing, dtype)
+    guess[:, :k] = np.where(true == np.iinfo(true.dtype).max, missing, true)
+    vacant = np.zeros(guess.shape, bool)
+    vacant[:, :k] = missed
+    vacant[:, k:] = True
+    order = np.clip(np.cumsum(vacant, axis=1) - 1, 0, wrong.shape[1] - 1)
+    drawn = np.take_along_axis(wrong, order, axis=1)
+    drawn = np.where((np.cumsum(vacant, axis=1) > wrong.shape[1]) | (drawn < 0), missing, drawn)
+    guess[vacant] = drawn[vacant]
+    return guess[:, :size]
+
+
 class PerfectPredictor:
     """Tells the truth."""
 
     needs_truth: ClassVar[bool] = True
 
-    def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        """Return the true set."""
-        return _told(truth)
+    def predict(
+        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        """Return the true ids, or the first `size` of them."""
+        return told(truth)[:, :size]
 
     def observe(self, moe_layer: int, ids: Ids) -> None:
         """Nothing to learn."""
-
-
-class RecallPredictor(_Counting):
-    """A next-layer gate modelled by its recall: each true expert is predicted with that probability.
-
-    A missed one is replaced by a wrong expert, drawn in proportion to how often experts were routed to so far
-    (plus one), since real gates err towards popular experts. Precision equals recall unless wrong experts run out.
-    Equal seeds, steps and layers give equal guesses. Raises InputError for a recall outside [0, 1].
-    """
-
-    needs_truth: ClassVar[bool] = True
-
-    def __init__(self, n_layers: int, n_experts: int, *, recall: float, seed: int = 0) -> None:
-        if not 0 <= recall <= 1:
-            raise InputError(
-                "must be a share", field="predictor.recall", value=recall, remedy="give a number from 0 to 1"
-            )
-        super().__init__(n_layers, n_experts)
-        self._recall, self._seed = recall, seed
-
-    def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        """Return the true experts that were not missed and the replacements of the others, ascending."""
-        true = _told(truth)
-        rng = np.random.default_rng((self._seed, step, moe_layer))
-        kept = [expert for expert, luck in zip(true, rng.random(len(true)), strict=True) if luck < self._recall]
-        odds = self.counts[moe_layer] + 1.0
-        odds[true] = 0.0
-        n_wrong = min(len(true) - len(kept), int(np.count_nonzero(odds)))
-        if n_wrong:
-            kept += rng.choice(len(odds), n_wrong, replace=False, p=odds / odds.sum()).tolist()
-        return sorted(kept)  # the order must not tell which are right
 
 
 class PopularityPredictor(_Counting):
@@ -93,13 +143,14 @@ class PopularityPredictor(_Counting):
         super().__init__(n_layers, n_experts)
         self._size = size
 
-    def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        """Return the most popular experts, most popular first; before anything was observed, none."""
+    def predict(
+        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        """Return one row for all tokens; before anything was observed, an empty one."""
         counts = self.counts[moe_layer]
-        if not counts.any():
-            return []
-        best: list[int] = np.argsort(-counts, kind="stable")[: self._size].tolist()
-        return best
+        wanted = (self._size if size is None else size) if counts.any() else 0
+        best = np.argsort(-counts, kind="stable")[:wanted]
+        return best[None].astype(id_dtype(len(counts)))
 
 
 class LastTokenPredictor:
@@ -109,19 +160,22 @@ class LastTokenPredictor:
 
     def __init__(self, n_experts: int) -> None:
         self._n_experts = n_experts
-        self._last: dict[int, list[int]] = {}
+        self._last: dict[int, ExpertIds] = {}
 
-    def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        """Return the layer's experts of the last step, ascending; before the first, none."""
-        return self._last.get(moe_layer, [])
+    def predict(
+        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        """Return one row for all tokens: the layer's experts of the last step, ascending; before the first, none."""
+        nothing: ExpertIds = np.empty((1, 0), id_dtype(self._n_experts))
+        return self._last.get(moe_layer, nothing)[:, :size]
 
     def observe(self, moe_layer: int, ids: Ids) -> None:
         """Remember the distinct experts."""
-        self._last[moe_layer] = np.unique(ids[ids < self._n_experts]).tolist()
+        self._last[moe_layer] = np.unique(ids[ids < self._n_experts])[None].astype(id_dtype(self._n_experts))
 
 
-def _told(truth: Ids | None) -> list[int]:
+def told(truth: Ids | None) -> ExpertIds:
+    """The truth, for a predictor that cannot do without."""
     if truth is None:
         raise TypeError("this predictor degrades the truth and must be told it")
-    told: list[int] = truth.tolist()
-    return told
+    return truth  # type: ignore[return-value]

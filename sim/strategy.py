@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.cost import CostModel
+from sim.foresight import Foresight
 from sim.model import MoEModel
 from sim.precision import Precisions
 from sim.program import Program, default_lanes
 from sim.schedule import Lane, Phase, Reason
 from sim.slots import Key
+from sim.trace import ExpertIds, RoutingTrace
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class LayerPass:
     phase: Phase
     tokens: int
     tokens_of: dict[int, int]
-    ids: NDArray[np.unsignedinteger]
+    ids: ExpertIds
     weights: NDArray[np.float32] | None
 
 
@@ -39,19 +41,34 @@ class LayerPass:
 class World:
     """What a strategy may know before the first token.
 
-    `popularity` [MoE block, expert] counts routed tokens of a calibration run, never of the run itself.
-    `predict(moe, count)` is the only window on routing that is not known yet: it asks the run's predictor.
-    `costs` answers what one op would take, as an engine's own profile of its machine would.
+    `popularity` [MoE block, expert] counts routed tokens of a calibration run, never of the run itself; `calibration`
+    is that run, where there was one. `foresight` is the only window on routing that is not known yet: it asks the
+    run's predictor. `costs` answers what one op would take, as an engine's own profile of its machine would.
     """
 
     model: MoEModel
     precisions: Precisions
     n_slots: int
     popularity: NDArray[np.int64]
-    predict: Callable[[int], list[int]]
+    foresight: Foresight | None = None
     costs: CostModel | None = None
+    calibration: RoutingTrace | None = None
     future: Sequence[Sequence[Key]] | None = None  # every MoE block of every step, for the oracle alone
     seed: int = 0
+
+    def predict(self, moe: int, *, ahead: int = 1) -> list[int]:
+        """Distinct experts that a MoE block of this step is predicted to need, those of most tokens first."""
+        ids = self.predict_ids(moe, ahead=ahead)
+        return [] if ids is None else distinct(ids)
+
+    def predict_ids(self, moe: int, *, ahead: int = 1, size: int | None = None, passes: int = 0) -> ExpertIds | None:
+        """Predicted ids [token or 1, m], best first, of a MoE block of this step, or of the next (`passes` 1).
+
+        `ahead`: MoE blocks between the hidden state that the predictor sees and that block. None if nobody can tell.
+        """
+        if self.foresight is None:
+            return None
+        return self.foresight.predicted(moe, ahead=ahead, size=size, passes=passes)
 
 
 class Strategy(ABC):
@@ -61,7 +78,14 @@ class Strategy(ABC):
     extra_slots: int = 0  # placeholders and staging buffers beyond the cached experts
     block_buffers: int = 0  # 0: all non-expert weights stay on the GPU; n: they stream through n blocks' buffers
     needs_future: ClassVar[bool] = False
+    needs_predictor: bool = False
+    lossy: ClassVar[bool] = False  # runs other experts than the router's: the run reports its fidelity
+    bracket: ClassVar[bool] = False  # may be larger than the machine: shown as what is out of reach
     routing_on_host: bool = True  # the host must see the router's result before it can go on
+
+    def slots(self, model: MoEModel) -> int | None:
+        """Expert slots that it cannot do with more or fewer of; None: as many as the scenario gives it."""
+        return None
 
     def lanes(self) -> tuple[Lane, ...]:
         """The lanes that this strategy's schedules use."""
@@ -88,8 +112,11 @@ class Strategy(ABC):
         Returns the ops whose results the combination needs.
         """
 
-    def moe_layer(self, p: Program, now: LayerPass) -> None:
-        """Gate, routed and shared experts, combination; systems that route otherwise replace this."""
+    def moe_layer(self, p: Program, now: LayerPass) -> ExpertIds | None:
+        """Gate, routed and shared experts, combination; systems that route otherwise replace this.
+
+        Returns the ids [token, m] of the experts that ran, None if they are those that the router chose.
+        """
         gate = p.gate(now.layer)
         if self.routing_on_host:
             p.wait(gate)
@@ -97,8 +124,17 @@ class Strategy(ABC):
         if self.world.model.shared_hidden:
             done.append(p.shared(now.layer, after=[gate]))
         p.combine(now.layer, after=done)
+        return None
 
 
 def resident_expert(p: Program, now: LayerPass, expert: int, ready: int, reason: Reason = Reason.HIT) -> int:
     """Run one expert on the GPU on all its tokens."""
     return p.expert(now.layer, expert, now.tokens_of[expert], after=[ready], reason=reason)
+
+
+def distinct(ids: ExpertIds) -> list[int]:
+    """The experts named in ids [token, m], those of most tokens first; of equals, the one that is named first."""
+    named = ids[ids != np.iinfo(ids.dtype).max]
+    experts, first, count = np.unique(named, return_index=True, return_counts=True)
+    ordered: list[int] = experts[np.lexsort((first, -count))].tolist()
+    return ordered

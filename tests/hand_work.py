@@ -17,7 +17,7 @@ from sim.schedule import Kind, Reason, Schedule
 from sim.strategies.registry import make_strategy
 from sim.strategy import Strategy
 from sim.timeline import Timeline
-from sim.trace import RoutingTrace
+from sim.trace import ExpertIds, RoutingTrace
 from tests.machines import BF16, tiny_costs, tiny_machine, tiny_model
 
 POPULARITY = np.array([[4, 3, 2, 1], [1, 2, 3, 4]])  # block 0 starts with experts 0, 1, …, block 1 with 3, 2, …
@@ -31,8 +31,10 @@ class Guess:
     def __init__(self, *experts: int) -> None:
         self._experts = list(experts)
 
-    def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        return self._experts
+    def predict(
+        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        return np.array([self._experts], np.uint8)[:, :size]
 
     def observe(self, moe_layer: int, ids: Ids) -> None: ...
 

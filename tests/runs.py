@@ -22,6 +22,7 @@ from sim.plan import plan
 from sim.predict import RecallPredictor
 from sim.schedule import Schedule
 from sim.strategies.registry import make_strategy
+from sim.strategy import Strategy
 from sim.timeline import Timeline
 from sim.trace import RoutingTrace
 from tests.machines import BF16, busy_machine, tiny_model
@@ -104,12 +105,10 @@ def name_of(case: Case) -> str:
     return " ".join([case[0], *(f"{knob}={value}" for knob, value in case[1])])
 
 
-def room_for(case: Case, setting: Setting) -> int:
-    """The cache of the setting, or what a strategy needs at least."""
-    model = setting.model
-    if case[0] == "all-resident":
-        return model.n_slots_total
-    return 2 * model.n_experts if case[0] == "layer-streaming" else setting.n_cached
+def room_for(strategy: Strategy, setting: Setting) -> int:
+    """The cache of the setting, or what a strategy insists on."""
+    needed = strategy.slots(setting.model)
+    return setting.n_cached if needed is None else needed
 
 
 def planned(case: Case, setting: Setting, trace: RoutingTrace | None = None) -> Schedule:
@@ -117,7 +116,7 @@ def planned(case: Case, setting: Setting, trace: RoutingTrace | None = None) -> 
     name, knobs = case
     strategy, model = make_strategy(name, **dict(knobs)), setting.model
     return plan(
-        strategy, model, BF16, trace or setting.trace(), cached=room_for(case, setting), batch=setting.batch,
+        strategy, model, BF16, trace or setting.trace(), cached=room_for(strategy, setting), batch=setting.batch,
         popularity=np.arange(model.n_slots_total).reshape(model.n_moe_layers, model.n_experts) % 7,
         predictor=RecallPredictor(model.n_moe_layers, model.n_experts, recall=0.8, seed=5),
         costs=CostModel(busy_machine(), model, BF16),

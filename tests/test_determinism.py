@@ -63,7 +63,7 @@ def test_schedules_and_timelines_load_back_equal(setting: str, tmp_path: Path) -
 def test_a_strategy_may_be_planned_twice() -> None:
     """`start` forgets the run before."""
     trace = random_trace([(2, 6)], 2, 4, 2)
-    for name, knobs in (("cache", {"prefetch": True}), ("layer-streaming", {}), ("oracle", {}), ("fiddler", {})):
+    for name, knobs in (("cache", {"policy": "lfu"}), ("layer-streaming", {}), ("oracle", {}), ("fiddler", {})):
         strategy = make_strategy(name, **knobs)
         first, second = (plan(strategy, tiny_model(), BF16, trace, cached=8, costs=tiny_costs()) for _ in range(2))
         assert np.array_equal(first.ops.slot, second.ops.slot)

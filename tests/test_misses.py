@@ -67,7 +67,7 @@ def test_blocking_cpu_experts_hold_the_host_at_each_turn() -> None:
 
 
 def world(costs: CostModel | None, **changes: Any) -> World:
-    return World(tiny_model(), BF16, n_slots=2, popularity=np.ones((2, 4), np.int64), predict=lambda _: [], costs=costs)
+    return World(tiny_model(), BF16, n_slots=2, popularity=np.ones((2, 4), np.int64), costs=costs)
 
 
 @pytest.mark.parametrize(("tokens", "cheaper"), [(1, True), (2, True), (3, False)])

@@ -16,7 +16,7 @@ from sim.schedule import Kind, Phase, Schedule
 from sim.slots import Key
 from sim.strategies.registry import make_strategy
 from sim.strategy import LayerPass, Strategy, World, resident_expert
-from sim.trace import RoutingTrace
+from sim.trace import ExpertIds, RoutingTrace
 from tests.hand_work import Guess, ops_where, plan_tiny, timed
 from tests.listing import trace_of
 from tests.machines import BF16, tiny_model
@@ -141,16 +141,18 @@ def test_the_predictor_is_told_only_the_layer_it_is_asked_about() -> None:
             self.asked: list[tuple[int, int, object]] = []
             self.observed: list[tuple[int, object]] = []
 
-        def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
+        def predict(
+            self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+        ) -> ExpertIds:
             self.asked.append((moe_layer, step, None if truth is None else truth.tolist()))
-            return [3]
+            return np.array([[3]], np.uint8)
 
         def observe(self, moe_layer: int, ids: Ids) -> None:
             self.observed.append((moe_layer, ids.tolist()))
 
     predictor = Told()
     diary, _ = kept(trace_of([[0, 2], [3, 1]], [[255, 1], [2, 0]]), predictor=predictor)
-    assert predictor.asked == [(1, 0, [1, 3]), (1, 1, [0, 2])]
+    assert predictor.asked == [(1, 0, [[3, 1]]), (1, 1, [[2, 0]])]
     assert diary.predictions == [[3], [], [3], []], "there is no block after the last"
     assert predictor.observed == [(0, [[0, 2]]), (1, [[3, 1]]), (0, [[255, 1]]), (1, [[2, 0]])]
 
@@ -159,9 +161,11 @@ def test_a_predictor_that_needs_no_truth_gets_none_and_no_predictor_predicts_not
     seen = []
 
     class Blind(Guess):
-        def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
+        def predict(
+            self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+        ) -> ExpertIds:
             seen.append(truth)
-            return []
+            return np.empty((1, 0), np.uint8)
 
     kept(trace_of([[0, 2], [3, 1]]), predictor=Blind())
     assert seen == [None]

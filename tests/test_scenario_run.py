@@ -110,7 +110,7 @@ def test_any_other_strategy_that_does_not_fit_is_refused_with_the_sum(tmp_path: 
         ("on-demand", "on-demnd", "scenario.yaml:11: strategies.name: unknown strategy", "did you mean on-demand?"),
         ("priority: true", "priorty: true", "scenario.yaml:13: strategies.priorty: ", "did you mean priority?"),
         ("miss: cheaper", "miss: free", "scenario.yaml:14: strategies.miss: ", "'fetch', 'cpu' or 'cheaper'"),
-        ("predictor: {recall: 0.5}\n", "", "scenario.yaml:12: prefetch: needs a predictor", "add `predictor:"),
+        ("predictor: {recall: 0.5}\n", "", "scenario.yaml:12: strategies.name: needs a predictor", "add `predictor:"),
         (
             "workload: {prompt: 6, output: 4}",
             "trace: {file: none.arrow}",

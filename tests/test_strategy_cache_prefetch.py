@@ -7,6 +7,7 @@ from typing import Any
 from sim.metrics import summarise
 from sim.predict import Ids, PerfectPredictor
 from sim.schedule import Kind, Reason
+from sim.trace import ExpertIds
 from tests.hand_work import Guess, experts_on, loaded, ops_where, plan_tiny, timed
 from tests.listing import trace_of
 
@@ -45,8 +46,10 @@ def test_a_right_prefetch_is_a_hit_and_said_so_once() -> None:
 class GuessOnce(Guess):
     """Predicts in the first step only."""
 
-    def predict(self, moe_layer: int, step: int, truth: Ids | None) -> list[int]:
-        return [] if step else super().predict(moe_layer, step, truth)
+    def predict(
+        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        return super().predict(moe_layer, step, truth, size=0 if step else size)
 
 
 def test_a_prefetch_that_left_unused_does_not_count_as_used_when_demand_brings_it_back() -> None:

@@ -156,6 +156,6 @@ def test_no_cache_of_the_same_size_moves_fewer_bytes(seed: int) -> None:
 
 
 def test_without_the_future_it_refuses() -> None:
-    world = World(tiny_model(), BF16, n_slots=2, popularity=np.ones((2, 4), np.int64), predict=lambda _: [])
+    world = World(tiny_model(), BF16, n_slots=2, popularity=np.ones((2, 4), np.int64))
     with pytest.raises(ScheduleError, match="needs the future"):
         make_strategy("oracle").start(world)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim.errors import InputError
+from sim.model import MoEModel
 from sim.program import Program
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World, resident_expert
@@ -14,6 +15,11 @@ class AllResident(Strategy):
     """No transfers at all: the upper bracket for every offloading strategy on the same GPU."""
 
     name = "all-resident"
+    bracket = True
+
+    def slots(self, model: MoEModel) -> int:
+        """All of them."""
+        return model.n_slots_total
 
     def start(self, world: World) -> Sequence[Key]:
         """Place every expert; raises InputError if the cache is smaller than the model."""

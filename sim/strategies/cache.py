@@ -38,6 +38,7 @@ class Cache(Strategy):
         self.policy, self.scope, self.miss, self.evict = policy, scope, miss, evict
         self.prefetch, self.priority = prefetch, priority
         self.extra_slots = spare
+        self.needs_predictor = prefetch
 
     def lanes(self) -> tuple[Lane, ...]:
         """Uploads queue by priority where demand overtakes prefetch."""

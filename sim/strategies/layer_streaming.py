@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from sim.errors import InputError
+from sim.model import MoEModel
 from sim.program import Program
 from sim.schedule import Reason
 from sim.slots import Key
@@ -27,10 +28,14 @@ class LayerStreaming(Strategy):
         self.prefetch = prefetch
         self.block_buffers = 1 + prefetch
 
+    def slots(self, model: MoEModel) -> int:
+        """Those of the blocks that are on the GPU at once."""
+        return self.block_buffers * model.n_experts
+
     def start(self, world: World) -> Sequence[Key]:
         """Begin with nothing on the GPU; raises InputError if the buffers do not fit the cache."""
         super().start(world)
-        needed = self.block_buffers * world.model.n_experts
+        needed = self.slots(world.model)
         if world.n_slots < needed:
             raise InputError(
                 f"layer-streaming needs {self.block_buffers} blocks of {world.model.n_experts} expert slots",
