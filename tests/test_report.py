@@ -10,6 +10,7 @@ from scenarios.report import write_report
 from scenarios.report.page import render
 from scenarios.results import ScenarioResult
 from sim.errors import InputError
+from sim.fidelity import Fidelity
 from tests.report_pages import Element, data_of, read_page, renamed, small_result, summary_of, with_runs
 from tests.scenario_files import SCENARIO
 
@@ -183,3 +184,13 @@ def test_an_unwritable_path_is_refused_and_nothing_is_left(result: ScenarioResul
     with pytest.raises(InputError, match=r"report\.html: cannot be written"):
         write_report(tmp_path / "file" / "report.html", result)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_fidelity_to_routing_is_shown_as_soon_as_one_strategy_does_not_follow_the_router(
+    result: ScenarioResult,
+) -> None:
+    lossy = renamed(result.runs[0], "lossy", fidelity=Fidelity(0.25, None, 0.25, None, (0.25,)))
+    for runs, shown in ((result.runs, False), ((lossy, *result.runs[1:]), True)):
+        table = read_page(render(with_runs(result, *runs))).find("table")
+        heads = {head.text for each in table for head in each.find("th")}
+        assert any(head.startswith("Other experts") for head in heads) is shown

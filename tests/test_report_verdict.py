@@ -7,6 +7,7 @@ import pytest
 from scenarios.report.ranking import rank
 from scenarios.report.verdict import brackets, verdict
 from scenarios.results import RunResult, ScenarioResult
+from sim.fidelity import Fidelity
 from tests.report_pages import read_page, renamed, small_result
 
 LANES = {"host": 0.1, "gpu0": 0.2, "gpu0.h2d": 0.91, "gpu0.d2h": 0.0, "cpu": 0.0}
@@ -99,3 +100,9 @@ def test_the_best_comes_first_and_brackets_last_with_a_colour_by_place_in_the_sc
     assert paints["0"] == ("var(--s0)", False)
     assert paints["8"] == ("var(--s0)", True)
     assert len(set(paints.values())) == len(runs)
+
+
+def test_a_strategy_that_does_not_follow_the_router_is_told_with_its_price(run: RunResult) -> None:
+    lossy = renamed(run, "lossy", fidelity=Fidelity(0.123, 0.05, 0.2, 0.1, (0.1, 0.2)), decode_tokens_per_s=20.0)
+    assert text(lossy, run).endswith(", at the price of running 12 % of the router's choices on other experts.")
+    assert "price" not in text(renamed(lossy, "lossy", decode_tokens_per_s=5.0), run)

@@ -28,6 +28,10 @@ _COLUMNS = (
     Column("TPOT p95", lambda run: run.summary.tpot_p95_s, SECONDS, "Time per output token, 95th percentile"),
     Column("End to end", lambda run: run.summary.tokens_per_s, TOKENS_PER_S, "Tokens put out over the whole run"),
     Column("Hit rate", lambda run: run.summary.hit_rate, SHARE, "Routed experts whose weights were on the GPU"),
+    Column("Other experts", lambda run: _of(run, "changed"), SHARE, "Router's choices that ran on another expert"),
+    Column(
+        "Gate lost", lambda run: _of(run, "mass_lost"), SHARE, "Gate weight of the router's choices that did not run"
+    ),
     Column("Loaded", lambda run: run.loaded_gb_per_token, (("GB/token", 1.0),), "Weights moved to the GPU"),
     Column("GPU memory", lambda run: run.footprint.total_bytes, GIGABYTES, "What the run keeps on the GPU"),
     Column("Cached", lambda run: run.cached, (("experts", 1.0),), "Experts kept on the GPU"),
@@ -36,6 +40,11 @@ _COLUMNS = (
     Column("Sent", lambda run: run.summary.bytes_sent, GIGABYTES, "Activations moved either way"),
     Column("Ops", lambda run: run.summary.n_ops, (("", 1.0),), "Operations of the schedule"),
 )
+
+
+def _of(run: RunResult, name: str) -> float | None:
+    """A share of the run's fidelity to routing; 0 for a strategy that follows the router."""
+    return getattr(run.summary.fidelity, name) if run.summary.fidelity else 0.0
 
 
 def metrics_table(entries: Sequence[Entry]) -> Html:

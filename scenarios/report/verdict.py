@@ -24,9 +24,11 @@ def verdict(entries: Sequence[Entry], machine: str) -> Html:
             [f"Nothing that was tried can be used on {machine}: ", name, f", which {best.bracket}, ", speed, "."]
         )
     if len(able) == 1:
-        return join([name, " ", _speed(best.run), ", ", _bound(best.run), "."])
+        return join([name, " ", _speed(best.run), ", ", _bound(best.run), _price(best.run), "."])
     claim = f" is the best of the {len(able)} strategies that fit: it "
-    return join([name, claim, _speed(best.run), ", ", _lead(best.run, able[1]), ", ", _bound(best.run), "."])
+    return join(
+        [name, claim, _speed(best.run), ", ", _lead(best.run, able[1]), ", ", _bound(best.run), _price(best.run), "."]
+    )
 
 
 def brackets(entries: Sequence[Entry]) -> Html | None:
@@ -60,6 +62,13 @@ def _lead(best: RunResult, second: Entry) -> str:
     if sooner is not None and not level(sooner):
         return f"level with the next ({second.label}), whose first token takes {number(sooner)}× as long"
     return f"level with the next ({second.label})"
+
+
+def _price(run: RunResult) -> str:
+    """What a strategy that does not follow the router pays for its speed."""
+    if run.summary.fidelity is None:
+        return ""
+    return f", at the price of running {percent(run.summary.fidelity.changed)} of the router's choices on other experts"
 
 
 def _times(lead: float) -> str:
