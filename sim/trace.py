@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +34,9 @@ class RoutingTrace:
     of the dtype of `ids`, `missing`, marks what was not routed or not recorded: engines skip the last layer of all
     prompt tokens but one, for example. Layers count MoE layers only, from 0.
 
+    `token_ids` [token] are the model's own tokens, `predicted` [token, ahead, layer, k] what gates said early: at
+    [:, d - 1, l] what layer l's gate makes of the state that layer l - d routes by. Both may be None.
+
     The constructor checks shapes alone, so that a trace of any size loads at once; `validate` reads the content.
     Raises FormatError.
     """
@@ -43,6 +47,8 @@ class RoutingTrace:
     n_experts: int
     weights: NDArray[np.float32] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    token_ids: NDArray[np.int32] | None = None
+    predicted: ExpertIds | None = None
 
     def __post_init__(self) -> None:
         check_shapes(self)
@@ -63,6 +69,11 @@ class RoutingTrace:
         return int(self.ids.shape[2])
 
     @property
+    def ahead(self) -> int:
+        """Layers ahead that predictions were recorded for; 0 if none were."""
+        return 0 if self.predicted is None else int(self.predicted.shape[1])
+
+    @property
     def n_sequences(self) -> int:
         """Sequences, empty ones included."""
         return len(self.offsets) - 1
@@ -74,15 +85,19 @@ class RoutingTrace:
 
     def sequence(self, index: int) -> Self:
         """Return a view of one sequence as a trace of its own."""
-        start, end = self.offsets[index], self.offsets[index + 1]
-        return type(self)(
-            ids=self.ids[start:end],
-            offsets=np.array([0, end - start], dtype=np.int64),
-            prompt_tokens=self.prompt_tokens[index : index + 1],
-            n_experts=self.n_experts,
-            weights=None if self.weights is None else self.weights[start:end],
-            provenance=self.provenance,
-        )
+        return self.part(index, index + 1)
+
+    def part(self, first: int, last: int) -> Self:
+        """Return a view of the sequences `first` to `last`, exclusive, as a trace of their own."""
+        start, end = int(self.offsets[first]), int(self.offsets[last])
+        return self.rows(slice(start, end), self.offsets[first : last + 1] - start, self.prompt_tokens[first:last])
+
+    def rows(
+        self, chosen: slice | NDArray[np.bool_], offsets: NDArray[np.int64], prompt_tokens: NDArray[np.int64]
+    ) -> Self:
+        """Return some of the tokens, cut into sequences anew; a view if `chosen` is a slice."""
+        columns: dict[str, Any] = {name: values[chosen] for name, values in self._columns().items()}
+        return replace(self, **columns, offsets=offsets, prompt_tokens=prompt_tokens)
 
     def is_prompt(self) -> NDArray[np.bool_]:
         """Tell for every token whether it belongs to a prompt: [token]."""
@@ -95,16 +110,9 @@ class RoutingTrace:
         """Return the trace without its prompts: itself if there are none, else a copy."""
         if not self.prompt_tokens.any():
             return self
-        kept = ~self.is_prompt()
         lengths = np.diff(self.offsets) - self.prompt_tokens
-        return type(self)(
-            ids=self.ids[kept],
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            prompt_tokens=np.zeros_like(self.prompt_tokens),
-            n_experts=self.n_experts,
-            weights=None if self.weights is None else self.weights[kept],
-            provenance=self.provenance,
-        )
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return self.rows(~self.is_prompt(), offsets, np.zeros_like(self.prompt_tokens))
 
     def popularity(self, decode_only: bool = False) -> NDArray[np.int64]:
         """Count how often each expert was routed to: [layer, expert]."""
@@ -126,15 +134,15 @@ class RoutingTrace:
     def save(self, path: str | Path) -> None:
         """Write one Arrow file (by custom `*.trace.arrow`), a row a sequence, atomically; equal traces, equal bytes."""
         columns: dict[str, Any] = {"prompt_tokens": self.prompt_tokens}
-        for name, values in {"ids": self.ids, "weights": self.weights}.items():
-            if values is not None:
-                columns[name] = Ragged(self.offsets, values.reshape(self.n_tokens, self.n_layers * self.top_k))
+        for name, values in self._columns().items():
+            flat = values if values.ndim == 1 else values.reshape(self.n_tokens, prod(values.shape[1:]))
+            columns[name] = Ragged(self.offsets, flat)
         write_table(
             path,
             kind="trace",
             version=FORMAT_VERSION,
             columns=columns,
-            meta={"n_experts": self.n_experts, "top_k": self.top_k, "provenance": self.provenance},
+            meta={"n_experts": self.n_experts, "top_k": self.top_k, "ahead": self.ahead, "provenance": self.provenance},
         )
 
     @classmethod
@@ -142,14 +150,21 @@ class RoutingTrace:
         """Map what `save` wrote, without reading the tokens; raises FormatError if the file is anything else."""
         columns, meta = read_table(path, kind="trace", version=FORMAT_VERSION)
         try:
-            ids, weights, top_k = columns["ids"], columns.get("weights"), meta["top_k"]
-            shape = (len(ids.values), ids.values.shape[1] // top_k, top_k)
+            top_k, ahead = meta["top_k"], meta.get("ahead", 0)
+            n_tokens, width = columns["ids"].values.shape
+            shape = (n_tokens, width // top_k, top_k)
+            shapes = {
+                "ids": shape,
+                "weights": shape,
+                "token_ids": shape[:1],
+                "predicted": (n_tokens, ahead, *shape[1:]),
+            }
+            found = {name: columns[name].values.reshape(shapes[name]) for name in shapes if name in columns}
             return cls(
-                ids=ids.values.reshape(shape),
-                offsets=ids.offsets,
+                **found,
+                offsets=columns["ids"].offsets,
                 prompt_tokens=columns["prompt_tokens"],
                 n_experts=meta["n_experts"],
-                weights=None if weights is None else weights.values.reshape(shape),
                 provenance=meta["provenance"],
             )
         except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, FormatError) as error:
@@ -164,10 +179,10 @@ class RoutingTrace:
             a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(mine.values(), theirs.values(), strict=True)
         )
 
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        """What has a row a token."""
+        optional = {"weights": self.weights, "token_ids": self.token_ids, "predicted": self.predicted}
+        return {"ids": self.ids} | {name: values for name, values in optional.items() if values is not None}
+
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        arrays: dict[str, NDArray[Any]] = {
-            "ids": self.ids,
-            "offsets": self.offsets,
-            "prompt_tokens": self.prompt_tokens,
-        }
-        return arrays if self.weights is None else arrays | {"weights": self.weights}
+        return {**self._columns(), "offsets": self.offsets, "prompt_tokens": self.prompt_tokens}

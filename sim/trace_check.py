@@ -36,6 +36,15 @@ def check_shapes(trace: RoutingTrace) -> None:
         raise FormatError(f"must have one value for each of {trace.n_sequences} sequences", field="prompt_tokens")
     if weights is not None and (weights.shape != ids.shape or weights.dtype != np.float32):
         raise FormatError(f"must be float32 {ids.shape}, is {weights.dtype} {weights.shape}", field="weights")
+    tokens, predicted = trace.token_ids, trace.predicted
+    if tokens is not None and (tokens.shape != ids.shape[:1] or tokens.dtype != np.int32):
+        raise FormatError(f"must be int32 {ids.shape[:1]}, is {tokens.dtype} {tokens.shape}", field="token_ids")
+    if predicted is not None and (predicted.shape != _ahead_of(ids, predicted) or predicted.dtype != ids.dtype):
+        raise FormatError(f"must be {ids.dtype} [token, ahead, layer, k], is {predicted.dtype}", field="predicted")
+
+
+def _ahead_of(ids: ExpertIds, predicted: ExpertIds) -> tuple[int, ...]:
+    return (ids.shape[0], max(1, predicted.shape[1]) if predicted.ndim == 4 else 1, *ids.shape[1:])
 
 
 def check_content(trace: RoutingTrace, file: str | Path | None) -> None:
@@ -54,6 +63,9 @@ def check_content(trace: RoutingTrace, file: str | Path | None) -> None:
         rows = slice(start, start + _CHUNK_TOKENS)
         weights = None if trace.weights is None else trace.weights[rows]
         faults = list(_first_faults(trace.ids[rows], weights, trace.n_experts))
+        if trace.predicted is not None:
+            for early in np.moveaxis(trace.predicted[rows], 1, 0):
+                faults += _predicted_faults(early, trace.n_experts)
         if faults:
             token, layer, complaint, value = min(faults, key=lambda fault: fault[:2])
             raise FormatError(complaint, file=file, field=f"token {start + token}, layer {layer}", value=value)
@@ -72,6 +84,11 @@ def _first_faults(
     if weights is not None:
         usable = np.isfinite(weights) & (weights >= 0)
         yield from _first(present & ~usable, weights, "gate weight must be finite and not negative")
+
+
+def _predicted_faults(early: ExpertIds, n_experts: int) -> Iterator[tuple[int, int, str, float]]:
+    wrong = (early != np.iinfo(early.dtype).max) & (early >= n_experts)
+    yield from _first(wrong, early, f"predicted expert id must be below {n_experts}")
 
 
 def _first(at: NDArray[np.bool_], values: NDArray[Any], complaint: str) -> Iterator[tuple[int, int, str, float]]:

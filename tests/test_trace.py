@@ -21,6 +21,58 @@ def with_weights(trace: RoutingTrace) -> RoutingTrace:
     return replace(trace, weights=np.random.default_rng(1).random(trace.ids.shape).astype(np.float32))
 
 
+def with_all(trace: RoutingTrace, ahead: int = 2) -> RoutingTrace:
+    """The trace with weights, token ids and predictions."""
+    rng = np.random.default_rng(2)
+    predicted = rng.integers(0, trace.n_experts, (trace.n_tokens, ahead, *trace.ids.shape[1:])).astype(trace.ids.dtype)
+    tokens = rng.integers(0, 50_000, trace.n_tokens).astype(np.int32)
+    return replace(with_weights(trace), token_ids=tokens, predicted=predicted)
+
+
+@given(sequence_lists, st.sampled_from([1, 3]))
+def test_tokens_and_predictions_are_kept_as_well(
+    tmp_path_factory: pytest.TempPathFactory, sequences: list[tuple[int, int]], ahead: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "all.trace.arrow"
+    trace = with_all(random_trace(sequences), ahead)
+    trace.save(path)
+    loaded = RoutingTrace.load(path)
+    assert loaded.equal(trace)
+    assert loaded.ahead == ahead
+
+
+def test_a_part_takes_along_all_that_has_a_row_a_token() -> None:
+    trace = with_all(random_trace([(2, 1), (1, 2), (0, 3)]))
+    middle = trace.part(1, 2)
+    assert middle.equal(trace.sequence(1))
+    for name in ("ids", "weights", "token_ids", "predicted"):
+        assert np.array_equal(getattr(middle, name), getattr(trace, name)[3:6])
+    decoded = trace.decode_only()
+    assert decoded.token_ids.tolist() == trace.token_ids[[2, 4, 5, 6, 7, 8]].tolist()
+    assert decoded.predicted.shape == (6, 2, *trace.ids.shape[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"token_ids": np.zeros(4, np.int32)}, r"token_ids: must be int32 \(3,\)"),
+        ({"token_ids": np.zeros(3, np.int64)}, "token_ids: must be int32"),
+        ({"predicted": np.zeros((3, 1, 2, 1), np.uint8)}, r"predicted: must be uint8 \[token, ahead, layer, k\]"),
+        ({"predicted": np.zeros((3, 2, 2), np.uint8)}, "predicted: must be uint8"),
+    ],
+)
+def test_columns_of_another_shape_are_refused(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(FormatError, match=complaint):
+        replace(random_trace([(1, 2)], n_layers=2, top_k=2), **change)
+
+
+def test_an_expert_that_was_predicted_but_does_not_exist_is_named() -> None:
+    trace = with_all(random_trace([(1, 2)], n_experts=6))
+    trace.predicted[1, 0, 1, 0] = 9
+    with pytest.raises(FormatError, match=r"token 1, layer 1: predicted expert id must be below 6 \(got 9\)"):
+        trace.validate()
+
+
 @given(sequence_lists, st.booleans(), st.sampled_from([6, 300]))
 def test_save_and_load_are_inverse(
     tmp_path_factory: pytest.TempPathFactory, sequences: list[tuple[int, int]], weighted: bool, n_experts: int
