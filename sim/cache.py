@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import repeat
+from typing import Any, Literal, get_args
 
 from sim.errors import InputError
-from sim.policies import FIFO, LFU, LRU, NEVER, Belady, FutureIndex
+from sim.policies import ARC, FIFO, LFU, LFUDA, LRU, MRS, NEVER, S3FIFO, Belady, FutureIndex, LeastStale, Sieve, Window
 from sim.policy import K, Policy
 
 __all__ = [
@@ -18,17 +16,34 @@ __all__ = [
     "LFU",
     "LRU",
     "NEVER",
+    "ONLINE",
     "POLICIES",
     "Belady",
     "FutureIndex",
     "Policy",
+    "PolicyName",
     "ReplayResult",
     "make_policy",
     "replay",
-    "replay_layers",
 ]
 
-POLICIES = ("lru", "lfu", "fifo", "belady")
+PolicyName = Literal["lru", "lfu", "fifo", "lfu-da", "arc", "s3-fifo", "sieve", "least-stale", "mrs", "window"]
+"""What knows the past alone."""
+
+_ONLINE: dict[str, type[Policy[Any]]] = {
+    "lru": LRU,
+    "lfu": LFU,
+    "fifo": FIFO,
+    "lfu-da": LFUDA,
+    "arc": ARC,
+    "s3-fifo": S3FIFO,
+    "sieve": Sieve,
+    "least-stale": LeastStale,
+    "mrs": MRS,
+    "window": Window,
+}
+ONLINE: tuple[PolicyName, ...] = get_args(PolicyName)
+POLICIES = (*ONLINE, "belady")
 
 
 def make_policy(
@@ -39,18 +54,13 @@ def make_policy(
     next_use: Callable[[K, int], int] | None = None,
 ) -> Policy[K]:
     """Return an empty cache; `belady` needs `next_use`. Raises InputError for an unknown name."""
-    match name:
-        case "lru":
-            return LRU(capacity, size_of)
-        case "lfu":
-            return LFU(capacity, size_of)
-        case "fifo":
-            return FIFO(capacity, size_of)
-        case "belady":
-            if next_use is None:
-                raise ValueError("belady needs next_use: it evicts by the future")
-            return Belady(capacity, next_use, size_of)
-    raise InputError("unknown eviction policy", field="policy", value=name, remedy=f"use {', '.join(POLICIES)}")
+    if name == "belady":
+        if next_use is None:
+            raise ValueError("belady needs next_use: it evicts by the future")
+        return Belady(capacity, next_use, size_of)
+    if name not in _ONLINE:
+        raise InputError("unknown eviction policy", field="policy", value=name, remedy=f"use {', '.join(POLICIES)}")
+    return _ONLINE[name](capacity, size_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,59 +82,47 @@ class ReplayResult:
         return self.hits / self.accesses if self.accesses else float("nan")
 
 
-def replay(policy: Policy[K], batches: Iterable[Sequence[K]]) -> ReplayResult:
+def replay(
+    policy: Policy[K], batches: Iterable[Sequence[K]], weights: Iterable[Sequence[float]] | None = None
+) -> ReplayResult:
     """Enter batch after batch (the experts that one layer needs at once) and count.
 
     A batch never evicts its own members. Keys that it repeats count once, at their last place: entered token
     by token, a prompt leaves its last token's experts the most recent. A member that finds no room beside the
     others streams through: a miss, not kept. The policy keeps what it held before; its `now` moves on by one
-    a batch.
+    a batch. `weights` are the gate's, one a key of each batch; those of a repeated key are summed up.
     """
     hits = misses = evictions = 0
     contains, touch = policy.contains, policy.touch
-    for batch in batches:
-        members = dict.fromkeys(reversed(batch))
+    for batch, given in zip(batches, repeat(None) if weights is None else weights, strict=weights is not None):
+        members = dict.fromkeys(reversed(batch), 1.0) if given is None else _summed(batch, given)
         for key in reversed(members):
             if contains(key):
-                touch(key)
+                touch(key, members[key])
                 hits += 1
             else:
                 misses += 1
-                evictions += _admit(policy, key, members)
+                evictions += _admit(policy, key, members[key], members)
         policy.now += 1
     return ReplayResult(hits, misses, evictions)
 
 
-def _admit(policy: Policy[K], key: K, protected: Container[K]) -> int:
+def _summed(batch: Sequence[K], weights: Sequence[float]) -> dict[K, float]:
+    """The keys from the last place to the first, with their weight in the whole batch."""
+    members: dict[K, float] = {}
+    for key, weight in zip(reversed(batch), reversed(weights), strict=True):
+        members[key] = members.get(key, 0.0) + weight
+    return members
+
+
+def _admit(policy: Policy[K], key: K, weight: float, protected: Container[K]) -> int:
     """Insert the key if room can be made for it; returns the number of keys that left."""
     evicted = 0
     while not policy.fits(key):
-        victim = policy.victim(protected) if len(policy) else None
+        victim = policy.victim(protected, entering=key) if len(policy) else None
         if victim is None:
             return evicted
         policy.remove(victim)
         evicted += 1
-    policy.insert(key)
+    policy.insert(key, weight)
     return evicted
-
-
-def replay_layers(
-    ids: NDArray[np.unsignedinteger[Any]], policy_name: str, capacity_per_layer: int
-) -> tuple[NDArray[np.float64], float]:
-    """Return the hit rate of each layer's own cache, and their mean, for routed ids [token, layer, k].
-
-    Caches start empty and live through the whole trace; a token's experts of one layer are a batch. The
-    highest value of the dtype marks a missing id and is skipped; a layer of nothing else has NaN, and no part
-    in the mean.
-    """
-    missing = np.iinfo(ids.dtype).max
-    rates = np.full(ids.shape[1], np.nan)
-    for layer in range(ids.shape[1]):
-        batches = ids[:, layer].tolist()
-        if (ids[:, layer] == missing).any():
-            batches = [[expert for expert in batch if expert != missing] for batch in batches]
-        future = FutureIndex[int](batches) if policy_name == "belady" else None
-        policy = make_policy(policy_name, capacity_per_layer, next_use=future.next_use if future else None)
-        rates[layer] = replay(policy, batches).hit_rate
-    measured = rates[~np.isnan(rates)]
-    return rates, float(measured.mean()) if len(measured) else float("nan")

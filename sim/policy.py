@@ -16,7 +16,9 @@ class Policy(ABC, Generic[K]):
 
     Capacity counts keys or, where `size_of(key)` is given, its unit (bytes, say). The caller makes room:
     while a key does not fit, ask for a `victim` and `remove` it; then `insert`. Misuse raises ScheduleError.
-    `now` is the position in the sequence of accesses: the caller moves it on, only `Belady` looks at it.
+    `now` is the number of batches before this one (the keys that a layer needs at once): the caller moves it on.
+    Policies that tell layers apart take the first part of a (layer, expert) key for the layer, and all other keys
+    for one layer's.
     """
 
     def __init__(self, capacity: int, size_of: Callable[[K], int] | None = None) -> None:
@@ -45,14 +47,14 @@ class Policy(ABC, Generic[K]):
         """Whether the key could be inserted now without removing another."""
         return self.used + self._size(key) <= self.capacity
 
-    def touch(self, key: K) -> None:
-        """Record one use of a resident key."""
+    def touch(self, key: K, weight: float = 1.0) -> None:
+        """Record one use of a resident key; `weight` is the gate's, summed over the batch's tokens."""
         if key not in self._sizes:
             raise ScheduleError(f"{key!r} was touched but is not in the cache")
-        self._touched(key)
+        self._touched(key, weight)
 
-    def insert(self, key: K) -> None:
-        """Make a key resident; this counts as one use."""
+    def insert(self, key: K, weight: float = 1.0) -> None:
+        """Make a key resident; this counts as one use of that gate weight."""
         if key in self._sizes:
             raise ScheduleError(f"{key!r} was inserted but is in the cache already")
         size = self._size(key)
@@ -60,7 +62,7 @@ class Policy(ABC, Generic[K]):
             raise ScheduleError(f"{key!r} of size {size} does not fit: {self.used} of {self.capacity} used")
         self._sizes[key] = size
         self.used += size
-        self._inserted(key)
+        self._inserted(key, weight)
 
     def remove(self, key: K) -> None:
         """Take a resident key out, because it was the victim or for any other reason."""
@@ -69,11 +71,14 @@ class Policy(ABC, Generic[K]):
         self.used -= self._sizes.pop(key)
         self._removed(key)
 
-    def victim(self, protected: Container[K] = ()) -> K | None:
-        """Return the key that should leave next, None if all are protected; it stays until removed."""
+    def victim(self, protected: Container[K] = (), *, entering: K | None = None) -> K | None:
+        """Return the key that should leave next, None if all are protected; it stays until removed.
+
+        `entering` is the key that room is made for. Asking again gives the same answer.
+        """
         if not self._sizes:
             raise ScheduleError("an empty cache has no victim")
-        return next((key for key in self._leaving() if key not in protected), None)
+        return next((key for key in self._leaving(entering) if key not in protected), None)
 
     def _size(self, key: K) -> int:
         if self._size_of is None:
@@ -84,14 +89,22 @@ class Policy(ABC, Generic[K]):
         return size
 
     @abstractmethod
-    def _inserted(self, key: K) -> None: ...
+    def _inserted(self, key: K, weight: float) -> None: ...
 
     @abstractmethod
-    def _touched(self, key: K) -> None: ...
+    def _touched(self, key: K, weight: float) -> None: ...
 
     @abstractmethod
     def _removed(self, key: K) -> None: ...
 
     @abstractmethod
-    def _leaving(self) -> Iterator[K]:
-        """Yield the residents, first to leave first; the policy is not changed meanwhile."""
+    def _leaving(self, entering: K | None) -> Iterator[K]:
+        """Yield the residents, first to leave first, for as long as they are refused.
+
+        What an algorithm does on its way to a victim (moving a hand, say) it may do here, if the answer stays.
+        """
+
+
+def layer_of(key: Hashable) -> int:
+    """The layer of a (layer, expert) key; 0 for any other key."""
+    return key[0] if isinstance(key, tuple) else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from sim.cache import Policy, make_policy
 from sim.program import Program
@@ -14,19 +14,13 @@ from sim.slots import Key
 class ExpertCache:
     """One policy for all blocks (`scope` global) or one a block with an equal share of the slots (`scope` layer)."""
 
-    def __init__(
-        self, policy: str, blocks: Sequence[int], n_slots: int, *, scope: str = "layer",
-        next_use: Callable[[Key, int], int] | None = None,
-    ) -> None:  # fmt: skip
-        self._scope = scope
+    def __init__(self, policy: str, blocks: Sequence[int], n_slots: int, *, scope: str = "layer") -> None:
         if scope == "global":
-            shared: Policy[Key] = make_policy(policy, n_slots, next_use=next_use)
+            shared: Policy[Key] = make_policy(policy, n_slots)
             self._policies = dict.fromkeys(blocks, shared)
         else:
             share, more = divmod(n_slots, len(blocks))
-            self._policies = {
-                block: make_policy(policy, share + (i < more), next_use=next_use) for i, block in enumerate(blocks)
-            }
+            self._policies = {block: make_policy(policy, share + (i < more)) for i, block in enumerate(blocks)}
 
     def __contains__(self, key: Key) -> bool:
         return self._policies[key[0]].contains(key)
@@ -44,33 +38,42 @@ class ExpertCache:
             self._policies[key[0]].insert(key)
         return kept
 
-    def touch(self, keys: Iterable[Key]) -> None:
-        """Count a use of resident experts."""
+    def touch(self, keys: Iterable[Key], weights: Mapping[Key, float] | None = None) -> None:
+        """Begin a layer's turn and count a use of its resident experts; `weights` are the gate's, over all tokens."""
+        for policy in set(self._policies.values()):
+            policy.now += 1
         for key in keys:
-            self._policies[key[0]].touch(key)
+            self._policies[key[0]].touch(key, 1.0 if weights is None else weights[key])
 
     def admit(
         self, p: Program, key: Key, *, protected: Container[Key], swap: bool = False, after: Iterable[int] = (),
-        reason: Reason = Reason.DEMAND, priority: int = 0,
+        reason: Reason = Reason.DEMAND, priority: int = 0, weight: float = 1.0,
     ) -> int | None:  # fmt: skip
         """Load an expert, evicting another if there must be room; None if all that could leave are protected.
 
-        `swap` copies the evicted weights back to the host, as engines do that keep one copy of each.
+        `swap` copies the evicted weights back to the host, as engines do that keep one copy of each. `weight` is the
+        gate's.
         """
         policy = self._policies[key[0]]
         if not policy.fits(key):
-            victim = policy.victim(protected) if len(policy) else None
+            victim = policy.victim(protected, entering=key) if len(policy) else None
             if victim is None:
                 return None
-            policy.remove(victim)
-            if swap:
-                p.unload(*victim, priority=priority)
-            else:
-                p.drop(*victim)
-        policy.insert(key)
+            self.evict(p, victim, swap=swap, priority=priority)
+        policy.insert(key, weight)
         return p.load(*key, after=after, reason=reason, priority=priority)
 
-    def tick(self, now: int) -> None:
-        """Tell the policies the position in the run (what Belady counts by)."""
-        for policy in self._policies.values():
-            policy.now = now
+    def evict(
+        self, p: Program, key: Key, *, swap: bool = False, after: Iterable[int] = (), priority: int = 0
+    ) -> int | None:
+        """Take an expert out; returns the op that copies its weights back to the host if `swap` asks for that."""
+        self._policies[key[0]].remove(key)
+        if swap:
+            return p.unload(*key, after=after, priority=priority)
+        p.drop(*key)
+        return None
+
+    def room(self, block: int) -> bool:
+        """Whether one more expert of a block fits without evicting another."""
+        policy = self._policies[block]
+        return len(policy) < policy.capacity

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.cache import replay_layers
+from sim.replay import Replayer
+from sim.replay_accesses import trace_accesses
 from sim.trace import RoutingTrace
 
+POLICIES = ("lru", "lfu")
 CACHE_PERCENTS = (25, 50, 75)
 _RUN_TOKENS = 32
 _SMOOTHING = 0.1  # counts added to each pair of experts, so that unseen pairs stay possible
@@ -68,11 +70,7 @@ def stats(trace: RoutingTrace) -> TraceStats:
     counts = trace.popularity()
     sequence = np.repeat(np.arange(trace.n_sequences), np.diff(trace.offsets))
     columns = {"entropy": entropy(counts), "top_share": top_share(counts)}
-    ascending = np.sort(trace.ids, axis=2)
-    for policy in ("lru", "lfu"):
-        for percent in CACHE_PERCENTS:
-            capacity = max(1, round(trace.n_experts * percent / 100))
-            columns[f"{policy}_{percent}"] = replay_layers(ascending, policy, capacity)[0]
+    columns |= _hit_rates(trace)
     per_layer = ["reuse", "reuse_by_popularity", "overlap_8", "overlap_32", "next_recall", "next_recall_by_popularity"]
     columns |= {name: np.full(trace.n_layers, np.nan) for name in per_layer}
     following = _chosen(trace, 0)
@@ -86,6 +84,23 @@ def stats(trace: RoutingTrace) -> TraceStats:
             recall = next_layer_recall(chosen, following, trace.top_k)
             columns["next_recall"][layer], columns["next_recall_by_popularity"][layer] = recall
     return TraceStats(**columns)
+
+
+def _hit_rates(trace: RoutingTrace) -> dict[str, PerLayer]:
+    """Hit rates [layer] of all policies and capacities, every token a batch of its own."""
+    tokens = RoutingTrace(
+        np.sort(trace.ids, axis=2), trace.offsets, np.zeros_like(trace.prompt_tokens), trace.n_experts
+    )
+    rates = {
+        f"{policy}_{percent}": np.full(trace.n_layers, np.nan) for policy in POLICIES for percent in CACHE_PERCENTS
+    }
+    for layer in range(trace.n_layers):
+        replayer = Replayer(trace_accesses(tokens, layer=layer))
+        for policy in POLICIES:
+            for percent in CACHE_PERCENTS:
+                capacity = max(1, round(trace.n_experts * percent / 100))
+                rates[f"{policy}_{percent}"][layer] = replayer.run(policy, capacity).hit_rate
+    return rates
 
 
 def entropy(counts: NDArray[np.int64]) -> PerLayer:

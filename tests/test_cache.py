@@ -6,12 +6,11 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.cache import FIFO, LFU, LRU, NEVER, Belady, FutureIndex, make_policy, replay, replay_layers
+from sim.cache import FIFO, LFU, LRU, NEVER, make_policy, replay
 from sim.errors import InputError
 from tests.test_policies import BUILD, Batches, every_policy, keys, last_places, mixed_sizes
 
@@ -130,20 +129,3 @@ def test_policies_are_made_by_name() -> None:
         make_policy("belady", 3)
     with pytest.raises(InputError, match=r"policy: unknown eviction policy \(got 'mru'\); use lru, lfu"):
         make_policy("mru", 3)
-
-
-def test_layers_are_replayed_on_caches_of_their_own() -> None:
-    gone = 255
-    ids = np.array([[[0, 1], [5, 5], [gone, gone]]] * 2 + [[[2, gone], [5, 6], [gone, gone]]], np.uint8)
-    rates, mean = replay_layers(ids, "lru", 2)
-    np.testing.assert_allclose(rates, [2 / 5, 2 / 4, np.nan])
-    assert mean == pytest.approx(0.45)
-
-
-def test_layers_know_their_own_future() -> None:
-    ids = np.random.default_rng(1).integers(0, 8, (200, 3, 1)).astype(np.uint16)
-    lru, belady = (replay_layers(ids, name, 4)[0] for name in ("lru", "belady"))
-    assert (belady > lru + 0.1).all()
-    for layer in range(3):
-        batches = ids[:, layer].tolist()
-        assert belady[layer] == replay(Belady(4, FutureIndex(batches).next_use), batches).hit_rate

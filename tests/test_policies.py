@@ -9,18 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.cache import replay
+from sim.cache import ONLINE, make_policy, replay
 from sim.errors import ScheduleError
-from sim.policies import FIFO, LFU, LRU, NEVER, Belady, FutureIndex
+from sim.policies import LFU, LRU, NEVER, Belady, FutureIndex
 from sim.policy import Policy
 
 Batches = list[list[int]]
 SizeOf = Callable[[int], int] | None
 
 BUILD: dict[str, Callable[[int, Batches, SizeOf], Policy[int]]] = {
-    "lru": lambda capacity, _, size_of: LRU(capacity, size_of),
-    "fifo": lambda capacity, _, size_of: FIFO(capacity, size_of),
-    "lfu": lambda capacity, _, size_of: LFU(capacity, size_of),
+    **{name: lambda capacity, _, size_of, name=name: make_policy(name, capacity, size_of) for name in ONLINE},
     "lfu-forgetting": lambda capacity, _, size_of: LFU(capacity, size_of, counts_survive=False),
     "belady": lambda capacity, batches, size_of: Belady(capacity, FutureIndex(batches).next_use, size_of),
 }
@@ -54,8 +52,8 @@ def test_every_policy_keeps_the_contract(name: str, size_of: SizeOf, capacity: i
                 continue
             misses += 1
             while not policy.fits(key) and resident:
-                victim = policy.victim(batch)
-                assert victim == policy.victim(set(batch)), "asking must not change the answer"
+                victim = policy.victim(batch, entering=key)
+                assert victim == policy.victim(set(batch), entering=key), "asking must not change the answer"
                 if victim is None:
                     assert resident <= set(batch), "only a fully protected cache has no victim"
                     break

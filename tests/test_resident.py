@@ -93,3 +93,38 @@ def test_a_block_never_evicts_another_blocks_experts_unless_the_cache_is_global(
         cache.admit(p, B, protected=())
         assert victim not in cache
         assert len([key for key in (A, B, D) if key in cache]) == 2
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_what_is_taken_out_makes_room_and_is_copied_back_if_asked(swap: bool) -> None:
+    cache = ExpertCache("fifo", [0, 1], 2, scope="global")
+    p = program(cache.warm([A, B]), n_slots=2)
+    follows = p.software(1.0)
+    assert not cache.room(0)
+    assert cache.evict(p, A, swap=swap, after=[follows]) == (1 if swap else None)
+    assert cache.room(0)
+    assert A not in cache
+    assert listing(p.schedule())[1:] == lines("1 unload gpu0.d2h 0/0 swap slot0 400B after 0" if swap else "")
+
+
+def test_gate_weights_decide_who_leaves_where_the_policy_wants_them() -> None:
+    for weights, left in ({A: 0.9, B: 0.1}, B), ({A: 0.1, B: 0.9}, A):
+        cache = ExpertCache("mrs", [0], 2)
+        p = program(cache.warm([A, B]), n_slots=3)
+        cache.touch([A, B], weights)
+        cache.admit(p, C, protected=(), weight=0.5)
+        assert left not in cache
+        assert C in cache
+
+
+def test_every_layer_s_turn_is_one_visit() -> None:
+    """Two uses in one turn decay nothing; over two turns the first is worth half."""
+    cache = ExpertCache("mrs", [0, 1], 4, scope="global")
+    p = program(cache.warm([A, B, D]), n_slots=5)
+    cache.touch([A], {A: 0.6})
+    cache.touch([D], {D: 0.1})
+    cache.touch([B], {B: 0.4})
+    cache.admit(p, E, protected=())
+    cache.admit(p, C, protected=[D, E])
+    assert A not in cache, "0.6 in the turn before last is less than 0.4 in the last"
+    assert B in cache

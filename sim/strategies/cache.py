@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt
 
+from sim.cache import PolicyName
 from sim.errors import InputError
 from sim.misses import cpu_is_cheaper, from_cpu, stream, to_cpu
 from sim.placement import popular_placement
@@ -22,7 +23,7 @@ _PREFETCH_PRIORITY = 1  # demand loads have 0
 class Cache(Strategy):
     """Expert cache on the GPU.
 
-    policy: lru, lfu or fifo. scope: one cache a block with an equal share of slots (`layer`) or one for all
+    policy: any of `sim.cache.ONLINE`. scope: one cache a block with an equal share of slots (`layer`) or one for all
     (`global`). miss: `fetch` into the cache, compute on the `cpu`, or the `cheaper` of the two. evict: `drop`
     the weights (the host keeps a copy) or `swap` them back, with `spare` buffers for it. prefetch: at each layer,
     load what the run's predictor says of the next one. priority: demand loads overtake queued prefetches.
@@ -31,7 +32,7 @@ class Cache(Strategy):
     name = "cache"
 
     def __init__(
-        self, *, policy: Literal["lru", "lfu", "fifo"] = "lru", scope: Literal["layer", "global"] = "layer",
+        self, *, policy: PolicyName = "lru", scope: Literal["layer", "global"] = "layer",
         miss: Literal["fetch", "cpu", "cheaper"] = "fetch", evict: Literal["drop", "swap"] = "drop",
         spare: NonNegativeInt = 1, prefetch: bool = False, priority: bool = False,
     ) -> None:  # fmt: skip
