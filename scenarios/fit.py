@@ -78,12 +78,14 @@ def fit(strategy: Strategy, stated: int | str | None, common: int | str, setting
     on a GPU that could never hold it.
     """
     cached = _cached(strategy, stated, common, setting)
-    everything = cached == setting.model.n_slots_total
     gpu = gpu_footprint(
         setting.model, setting.precisions, expert_slots=cached + strategy.extra_slots,
-        block_buffers=strategy.block_buffers, **setting.requests,
+        block_buffers=strategy.block_buffers, embedding_on_host=strategy.embedding_on_host, **setting.requests,
     )  # fmt: skip
-    host = host_footprint(setting.model, setting.precisions, everything_on_gpu=everything)
+    host = host_footprint(
+        setting.model, setting.precisions,
+        experts=strategy.host_experts(setting.model), streamed_blocks=strategy.block_buffers > 0,
+    )  # fmt: skip
     usable = setting.machine.memory[GPU_MEMORY].usable_bytes
     fits = gpu.total_bytes <= usable
     if strategy.bracket and not fits:
@@ -115,7 +117,7 @@ def _count(size: int | str, strategy: Strategy, setting: Setting) -> int:
     if size == "auto":
         return fitting_slots(
             setting.model, setting.precisions, setting.machine, extra_slots=strategy.extra_slots,
-            block_buffers=strategy.block_buffers, **setting.requests,
+            block_buffers=strategy.block_buffers, embedding_on_host=strategy.embedding_on_host, **setting.requests,
         )  # fmt: skip
     if isinstance(size, str):
         return int(total * float(size.rstrip("% ")) / 100)

@@ -28,6 +28,7 @@ class StackSheet(Part):
     launches: dict[Kind, NonNegativeInt]
     sync_us: NonNegativeFloat
     handoff_us: dict[Literal["gpu", "cpu"], NonNegativeFloat] = Field({})
+    grouped_experts: bool = False
     copies: Literal["pinned", "pageable"]
     unfused: dict[Literal["gpu", "cpu"], list[str]] = Field({})
 
@@ -37,6 +38,7 @@ class StackSheet(Part):
             dispatch_s={kind: count * self.launch_us * 1e-6 for kind, count in self.launches.items()},
             sync_s=self.sync_us * 1e-6,
             handoff_s={device: us * 1e-6 for device, us in self.handoff_us.items()},
+            grouped_experts=self.grouped_experts,
             copies=self.copies,
             slowdown=self._slowdown(),
             source=self.source,

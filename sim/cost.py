@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from sim.schedule import HOST, Kind, Lane, Ops, Schedule
 
 _COMPUTE = (Kind.ATTENTION, Kind.GATE, Kind.EXPERT, Kind.COMBINE, Kind.HEAD)
 _TRANSFER = (Kind.LOAD, Kind.UNLOAD, Kind.SEND, Kind.READ)
+_FEW = 64  # ops: so many are sooner looked up one by one than sorted
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class CostModel:
         self.warnings: dict[str, None] = {}
         self._kernels = KernelCost(machine, model, precisions, self.stack, self.warnings)
         self._known: dict[tuple[Kind, str, OpSize], OpCost] = {}
+        self._alike: dict[tuple[str, *tuple[int, ...]], OpCost] = {}
+        self._dispatch_s = np.array([self.dispatch_s(kind) for kind in Kind], np.float64)
 
     @property
     def capacities(self) -> tuple[float, ...]:
@@ -68,14 +72,17 @@ class CostModel:
         layer_class = self._kernels.layer_class[np.clip(ops.layer, 0, None)]
         routed = (ops.kind == Kind.EXPERT) & (ops.expert >= 0)
         columns = (ops.kind, ops.lane, layer_class, routed, ops.tokens, ops.context, ops.sequences, ops.size_bytes)
-        first, which = _distinct(columns)
-        priced = [self._price(ops, op, names[ops.lane[op]]) for op in first.tolist()]
+        if len(ops) < _FEW:
+            which = np.arange(len(ops))
+            priced = [self._like(ops, op, names[row[1]], row) for op, row in enumerate(_rows(columns))]
+        else:
+            first, which = _distinct(columns)
+            priced = [self._price(ops, op, names[ops.lane[op]]) for op in first.tolist()]
         seconds = np.array([cost.seconds for cost in priced], np.float64)
-        demand = np.array([cost.demand for cost in priced], np.float64).reshape(len(first), len(self.capacities))
-        dispatch = np.array([self.dispatch_s(kind) for kind in Kind], np.float64)
+        demand = np.array([cost.demand for cost in priced], np.float64).reshape(len(priced), len(self.capacities))
         return Costs(
             duration_s=np.where(np.isnan(ops.stated_s), seconds[which], ops.stated_s),
-            dispatch_s=dispatch[ops.kind],
+            dispatch_s=self._dispatch_s[ops.kind] / np.where(routed, self._kernels.share(0), 1),
             handoff_s=np.array([self.handoff_s(name) for name in names], np.float64)[ops.lane],
             demand=demand[which],
             capacities=self.capacities,
@@ -98,6 +105,13 @@ class CostModel:
         if lane == HOST or lane not in self.machine.lanes:
             return 0.0
         return self.stack.handoff_s.get(self.machine.lanes[lane].device, 0.0)
+
+    def _like(self, ops: Ops, op: int, lane: str, row: tuple[int, ...]) -> OpCost:
+        """The price of an op that was the same in all that matters, if there was one."""
+        known = self._alike.get((lane, *row))
+        if known is None:
+            known = self._alike[(lane, *row)] = self._price(ops, op, lane)
+        return known
 
     def _price(self, ops: Ops, op: int, lane: str) -> OpCost:
         sizes = (ops.layer, ops.expert, ops.tokens, ops.context, ops.sequences, ops.size_bytes)
@@ -153,6 +167,10 @@ class CostModel:
 def costs_of(schedule: Schedule, machine: Machine, stack: str | None = None) -> Costs:
     """Costs of a whole schedule."""
     return CostModel(machine, schedule.model, schedule.precisions, stack).of(schedule.ops, schedule.lanes)
+
+
+def _rows(columns: tuple[NDArray[np.generic], ...]) -> Iterator[tuple[int, ...]]:
+    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _distinct(columns: tuple[NDArray[np.generic], ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

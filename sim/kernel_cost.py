@@ -58,13 +58,18 @@ class KernelCost:
             seconds = self._measured(tables, name, phase, size)
         else:
             line = self._roofline(device, name, precision)
-            seconds = line.fixed_s + max(need.read_bytes / line.bytes_per_s, need.flop / line.flop_per_s)
+            fixed_s = line.fixed_s / self.share(size.expert) if kind == Kind.EXPERT else line.fixed_s
+            seconds = fixed_s + max(need.read_bytes / line.bytes_per_s, need.flop / line.flop_per_s)
             if self._machine.origin == "measured":
                 self._warnings[f"{device} {name} of shape {shape} in {precision} was not measured: roofline"] = None
         for key in (f"{device}.{name}.{precision}", f"{device}.{name}"):
             if key in self._stack.slowdown:
                 return seconds * self._stack.slowdown[key], need.read_bytes
         return seconds, need.read_bytes
+
+    def share(self, expert: int) -> int:
+        """Experts that one launch serves: a token's k, if the stack groups a layer's routed experts."""
+        return self._model.top_k if self._stack.grouped_experts and expert >= 0 else 1
 
     def _measured(self, tables: list[Kernel], kind: str, phase: str, size: OpSize) -> float:
         """Read the table; a prefill of several prompts is priced as one prompt after the other."""

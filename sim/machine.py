@@ -107,12 +107,14 @@ class Stack(_Part):
     """What belongs to software: host seconds to dispatch each kind of op, to resume after a wait, to hand over work.
 
     `handoff_s` is what a lane takes, by device, to wake up for an op that finds it idle; `slowdown` multiplies
-    kernels, keyed by `device.kind` or `device.kind.precision` (dequantisation).
+    kernels, keyed by `device.kind` or `device.kind.precision` (dequantisation). With `grouped_experts` an indexed
+    product serves all routed experts of a layer, each of which then pays 1 / top-k of its launches and fixed time.
     """
 
     dispatch_s: dict[str, NonNegativeFloat]
     sync_s: NonNegativeFloat
     handoff_s: dict[str, NonNegativeFloat] = {}
+    grouped_experts: bool = False
     copies: Literal["pinned", "pageable"]
     slowdown: dict[str, PositiveFloat] = {}
     source: str

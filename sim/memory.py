@@ -36,16 +36,19 @@ class Footprint:
 
 
 def gpu_footprint(
-    model: MoEModel, precisions: Precisions, *, expert_slots: int, block_buffers: int = 0, sequences: int, context: int,
-    step_tokens: int,
+    model: MoEModel, precisions: Precisions, *, expert_slots: int, block_buffers: int = 0,
+    embedding_on_host: bool = False, sequences: int, context: int, step_tokens: int,
 ) -> Footprint:  # fmt: skip
     """What one GPU holds at the worst moment of a run.
 
     `context`: longest prompt plus output of a sequence; `step_tokens`: most tokens of one forward pass, which sets the
     activations (residual, normed input, query/key/value, one expert's intermediate, top-k outputs) and logits in fp32.
     With `block_buffers` the blocks' non-expert weights stream and only embeddings, head and that many blocks stay.
+    An embedding that the host looks up is not here, unless the head multiplies with it.
     """
     resident = model.resident_bytes(precisions.rest)
+    if embedding_on_host and not model.tied_embeddings:
+        resident -= round(model.embedding_params * PRECISIONS[precisions.rest].bits / 8)
     if block_buffers:
         blocks = [model.layer_bytes(layer, precisions.rest) for layer in range(model.n_layers)]
         resident = resident - sum(blocks) + block_buffers * max(blocks)
@@ -60,10 +63,14 @@ def gpu_footprint(
     )
 
 
-def host_footprint(model: MoEModel, precisions: Precisions, *, everything_on_gpu: bool) -> Footprint:
-    """What the host holds: a copy of every routed expert, unless none is offloaded."""
-    experts = 0 if everything_on_gpu else model.n_slots_total * model.expert_bytes(precisions.experts)
-    return Footprint(HOST_MEMORY, {"experts": experts})
+def host_footprint(
+    model: MoEModel, precisions: Precisions, *, experts: int, streamed_blocks: bool = False
+) -> Footprint:
+    """What the host holds: so many routed experts and, where whole blocks stream, their other weights."""
+    items = {"experts": experts * model.expert_bytes(precisions.experts)}
+    if streamed_blocks:
+        items["blocks"] = sum(model.layer_bytes(layer, precisions.rest) for layer in range(model.n_layers))
+    return Footprint(HOST_MEMORY, items)
 
 
 def activation_bytes(model: MoEModel, precisions: Precisions, sequences: int, step_tokens: int) -> int:
@@ -78,12 +85,12 @@ def activation_bytes(model: MoEModel, precisions: Precisions, sequences: int, st
 
 def fitting_slots(
     model: MoEModel, precisions: Precisions, machine: Machine, *, extra_slots: int, block_buffers: int = 0,
-    sequences: int, context: int, step_tokens: int,
+    embedding_on_host: bool = False, sequences: int, context: int, step_tokens: int,
 ) -> int:  # fmt: skip
     """How many experts can be cached on the GPU beside all else (0 if not even that fits)."""
     rest = gpu_footprint(
-        model, precisions, expert_slots=extra_slots, block_buffers=block_buffers, sequences=sequences,
-        context=context, step_tokens=step_tokens,
+        model, precisions, expert_slots=extra_slots, block_buffers=block_buffers,
+        embedding_on_host=embedding_on_host, sequences=sequences, context=context, step_tokens=step_tokens,
     )  # fmt: skip
     free = machine.memory[GPU_MEMORY].usable_bytes - rest.total_bytes
     return max(0, min(model.n_slots_total, free // model.expert_bytes(precisions.experts)))

@@ -173,3 +173,21 @@ def test_equal_ops_are_priced_once() -> None:
     costs.op = lambda kind, lane, work: priced.append(work) or inner(kind, lane, work)  # type: ignore[method-assign,func-returns-value]
     costs.of(p.schedule().ops, default_lanes())
     assert len(priced) == 1
+
+
+def test_grouped_experts_share_launches_and_fixed_time_but_neither_bytes_nor_flop() -> None:
+    launches = {"expert": 0.5, "default": 0.25}
+    slow = [{**line, "fixed_s": 1.0, "flop_per_s": 100.0} for line in tiny_machine().model_dump()["rooflines"]]
+    alone, grouped = (
+        tiny_costs(machine=tiny_machine(rooflines=slow, stacks={"plain": stack(dispatch_s=launches, **how)}))
+        for how in ({}, {"grouped_experts": True})
+    )
+    shared = OpSize(0, expert=-1, tokens=2)
+    for costs, part in ((alone, 1), (grouped, 2)):  # two experts a token
+        assert costs.op(Kind.EXPERT, GPU, EXPERT).seconds == pytest.approx(8.0 + 1.0 / part)
+        assert costs.op(Kind.EXPERT, CPU, EXPERT).seconds == pytest.approx(8.0 + 1.0 / part)
+        schedule = one_of_each()
+        dispatch_s = costs.of(schedule.ops, schedule.lanes).dispatch_s
+        assert set(dispatch_s[schedule.ops.kind == Kind.EXPERT]) == {0.5 / part}
+        assert set(dispatch_s[schedule.ops.kind == Kind.GATE]) == {0.25}
+    assert grouped.op(Kind.GATE, GPU, shared) == alone.op(Kind.GATE, GPU, shared)

@@ -47,8 +47,24 @@ def test_activations_in_fp32_are_twice_as_large() -> None:
 
 def test_the_host_keeps_every_expert_unless_none_is_offloaded() -> None:
     model = tiny_model()
-    assert host_footprint(model, BF16, everything_on_gpu=False).items == {"experts": 8 * EXPERT_BYTES}
-    assert host_footprint(model, BF16, everything_on_gpu=True).total_bytes == 0
+    assert host_footprint(model, BF16, experts=8).items == {"experts": 8 * EXPERT_BYTES}
+    assert host_footprint(model, BF16, experts=0).total_bytes == 0
+
+
+def test_where_whole_blocks_stream_the_host_holds_their_other_weights_too() -> None:
+    model = tiny_model()
+    items = host_footprint(model, BF16, experts=8, streamed_blocks=True).items
+    assert items["blocks"] == sum(model.layer_bytes(layer, "bf16") for layer in range(model.n_layers))
+
+
+def test_an_embedding_on_the_host_is_not_on_the_gpu_unless_the_head_multiplies_with_it() -> None:
+    for tied, saved in ((False, 100 * 10 * 2), (True, 0)):
+        model = tiny_model(tied_embeddings=tied)
+        here, there = (
+            gpu_footprint(model, BF16, expert_slots=0, embedding_on_host=host, **RUN).total_bytes
+            for host in (False, True)
+        )
+        assert here - there == saved
 
 
 def test_what_does_not_fit_is_refused_with_the_sum_that_shows_why() -> None:

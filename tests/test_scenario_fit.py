@@ -64,10 +64,21 @@ def test_layer_streaming_holds_its_buffers_whatever_the_others_cache(setting: Se
     assert fit(make_strategy("layer-streaming", prefetch=False), None, 7, setting).cached == 4
 
 
-@pytest.mark.parametrize("name", ["all-resident", "layer-streaming"])
+@pytest.mark.parametrize("name", ["all-resident", "layer-streaming", "deepspeed-mii", "accelerate", "llama-cpp"])
 def test_a_cache_that_contradicts_the_strategy_is_refused(setting: Setting, name: str) -> None:
     with pytest.raises(InputError, match=f"cache: contradicts {name}.*; leave it out"):
         fit(make_strategy(name), 5, "auto", setting)
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "on_host"),
+    [("cache", {}, 8), ("llama-cpp", {"n_cpu_moe": 2}, 4), ("llama-cpp", {"n_cpu_moe": 0}, 0),
+     ("accelerate", {"gpu_layers": 2}, 4), ("all-resident", {}, 0)],
+)  # fmt: skip
+def test_the_host_holds_the_experts_that_the_strategy_leaves_there(
+    setting: Setting, name: str, knobs: dict[str, int], on_host: int
+) -> None:
+    assert fit(make_strategy(name, **knobs), None, 2, setting).host.items["experts"] == on_host * EXPERT_BYTES
 
 
 def test_more_experts_than_the_model_has_are_refused(setting: Setting) -> None:

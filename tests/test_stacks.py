@@ -14,6 +14,7 @@ def test_the_stacks_differ_in_what_belongs_to_software() -> None:
     assert all(
         by_name["cuda-graph"].dispatch_s[kind] < eager.dispatch_s[kind] for kind in ("attention", "gate", "expert")
     )
+    assert [name for name, each in by_name.items() if each.grouped_experts] == ["llama.cpp"]
     assert eager.dispatch_s["expert"] == pytest.approx(12 * 6.4e-6)
 
 

@@ -21,6 +21,10 @@ class AllResident(Strategy):
         """All of them."""
         return model.n_slots_total
 
+    def host_experts(self, model: MoEModel) -> int:
+        """None of them."""
+        return 0
+
     def start(self, world: World) -> Sequence[Key]:
         """Place every expert; raises InputError if the cache is smaller than the model."""
         super().start(world)
