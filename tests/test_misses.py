@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from sim.cost import CostModel
 from sim.errors import InputError
-from sim.misses import cpu_is_cheaper, on_cpu, stream
+from sim.misses import cpu_is_cheaper, on_cpu, run_or_stream, side_by_side, stream
 from sim.program import Program, default_lanes
 from sim.schedule import Phase
 from sim.strategy import LayerPass, World
@@ -64,6 +65,44 @@ def test_blocking_cpu_experts_hold_the_host_at_each_turn() -> None:
         4 wait host after 3
         6 wait host after 5
     """)
+
+
+def side(tokens_of: dict[int, int], *, on_host: list[int], **options: Any) -> list[str]:
+    """What `side_by_side` writes after the gate of a block whose expert 0 is on the GPU."""
+    p, now, gate = begun(tokens=9)
+    side_by_side(p, replace(now, tokens_of=tokens_of), on_host, gate, **options)
+    return listing(p.schedule())[1:]
+
+
+def test_side_by_side_the_cpu_starts_first_and_its_results_come_up_last() -> None:
+    assert side({0: 2, 1: 1, 3: 3}, on_host=[1], blocking=True) == lines("""
+        1 send gpu0.d2h 0 offload 1t 20B after 0
+        2 expert cpu 0/1 offload 1t after 1
+        3 expert gpu0 0/0 hit slot0 2t after 0
+        4 load gpu0.h2d 0/3 stream slot1 400B after 0
+        5 wait host after 4
+        6 expert gpu0 0/3 stream slot1 3t after 0 4
+        7 send gpu0.h2d 0 offload 1t 20B p-1 after 2
+        8 wait host after 7
+    """)
+
+
+def test_side_by_side_without_blocking_the_host_waits_for_nothing() -> None:
+    assert not [line for line in side({0: 2, 1: 1, 3: 3}, on_host=[1], blocking=False) if "wait" in line]
+    assert not [line for line in side({0: 2}, on_host=[], blocking=True) if "wait" in line], "nothing to wait for"
+
+
+def test_what_the_layer_has_just_loaded_is_no_hit() -> None:
+    assert side({0: 2}, on_host=[], blocking=True, loaded={0}) == ["1 expert gpu0 0/0 demand slot0 2t after 0"]
+
+
+def test_a_resident_expert_runs_and_any_other_streams() -> None:
+    p, now, gate = begun(tokens=2)
+    now = replace(now, tokens_of={0: 2, 3: 2})
+    assert [run_or_stream(p, now, e, gate) for e in (0, 3)] == [1, 3]
+    assert [line.split()[1:4] for line in listing(p.schedule())[1:]] == [
+        ["expert", "gpu0", "0/0"], ["load", "gpu0.h2d", "0/3"], ["expert", "gpu0", "0/3"]
+    ]  # fmt: skip
 
 
 def world(costs: CostModel | None, **changes: Any) -> World:
