@@ -33,7 +33,7 @@ SIDA = {8: (2.298, 0.780), 64: (14.112, 0.964), 128: (27.614, 0.982), 256: (54.6
 
 
 def test_every_model_of_the_field_has_a_preset() -> None:
-    switches = {f"switch-base-{experts}" for experts in SIDA}
+    switches = {f"switch-base-{experts}{part}" for experts in SIDA for part in ("", "-encoder")}
     assert set(list_models()) == set(CHECKPOINT_PARAMS) | switches | HOST
     assert list_models() == sorted(list_models())
 
@@ -81,6 +81,15 @@ def test_switch_alternates_dense_and_moe_blocks_in_both_stacks() -> None:
     model = load_model("switch-base-64")
     assert model.moe_layers == tuple(range(1, 24, 2))
     assert [model.has_cross_attention(layer) for layer in (0, 11, 12, 23)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("experts", SIDA)
+def test_a_switch_encoder_is_that_of_t5_base_with_experts_in_every_other_block(experts: int) -> None:
+    whole, encoder = load_model(f"switch-base-{experts}"), load_model(f"switch-base-{experts}-encoder")
+    assert encoder.n_slots_total * 2 == whole.n_slots_total
+    assert encoder.expert_params == whole.expert_params
+    dense_instead = encoder.resident_params + encoder.n_moe_layers * (encoder.dense_params - encoder.router_params)
+    assert dense_instead == 109_628_544  # T5EncoderModel of t5-base
 
 
 @pytest.mark.parametrize("name", list_models())
