@@ -6,7 +6,7 @@ The mechanism of DeepSpeed ZeRO-Inference (next block prefetched) and Hugging Fa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sim.errors import InputError
 from sim.model import MoEModel
@@ -38,7 +38,7 @@ class LayerStreaming(Strategy):
         needed = self.slots(world.model)
         if world.n_slots < needed:
             raise InputError(
-                f"layer-streaming needs {self.block_buffers} blocks of {world.model.n_experts} expert slots",
+                f"{self.name} needs {needed} expert slots for its buffers",
                 field="cache",
                 value=world.n_slots,
                 remedy=f"give it `cache: {needed}`",
@@ -50,9 +50,7 @@ class LayerStreaming(Strategy):
 
     def before_layer(self, p: Program, layer: int, moe: int) -> None:
         """Free all other buffers, bring this block if it is not on its way, and the next one if asked."""
-        for block in [b for b in self._arrivals if b != layer or b == self._current]:
-            self._release(p, block)
-        self._current = layer
+        self._enter(p, layer)
         self._bring(p, layer)
         if self.prefetch:
             self._bring(p, self._next(layer))
@@ -67,19 +65,30 @@ class LayerStreaming(Strategy):
         model = self.world.model
         return layer + 1 if layer + 1 < model.n_layers else model.decode_layers[0]
 
+    def _enter(self, p: Program, layer: int) -> None:
+        """Give up the block that has computed, and any that was brought for nothing."""
+        for block in [b for b in self._arrivals if b != layer or b == self._current]:
+            self._release(p, block)
+        self._current = layer
+
     def _bring(self, p: Program, layer: int) -> None:
         if layer in self._arrivals:
             return
-        self._arrivals[layer] = p.load_block(layer, after=self._free.popleft())
+        self._bring_rest(p, layer)
         if p.model.moe_index(layer) >= 0:
             for expert in range(p.model.n_experts):
                 p.load(layer, expert, reason=Reason.STREAM)
+
+    def _bring_rest(self, p: Program, layer: int, after: Iterable[int] = ()) -> int:
+        """Load the block's non-expert weights into a free buffer."""
+        self._arrivals[layer] = p.load_block(layer, after=[*self._free.popleft(), *after])
+        return self._arrivals[layer]
 
     def _release(self, p: Program, layer: int) -> None:
         """The buffer is free once the block has computed, or arrived if it turned out not to be needed."""
         arrival = self._arrivals.pop(layer)
         reader = p.hidden if layer == self._current else None
         self._free.append((arrival if reader is None else reader,))
-        if p.model.moe_index(layer) >= 0:
-            for expert in range(p.model.n_experts):
+        for expert in range(p.model.n_experts):
+            if p.resident(layer, expert):
                 p.drop(layer, expert)
