@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.routing_presets import load_routing, routing_of
 from scenarios.schema import LengthSpec, TraceSpec, WorkloadSpec
 from sim.errors import InputError
 from sim.model import MoEModel
-from sim.synth import GENERIC, MIXTRAL_LIKE, synthesize
+from sim.synth import synthesize
 from sim.trace import RoutingTrace
 
 _CALIBRATION_SEQUENCES = 4
-_STYLES = {"mixtral": MIXTRAL_LIKE, "generic": GENERIC}
-_FEW_EXPERTS = 16
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,12 @@ class Routing:
     calibration: RoutingTrace | None = None
 
 
-def synthetic(workload: WorkloadSpec, model: MoEModel, seed: int) -> Routing:
-    """Draw the requests of a workload, after other requests to the same experts for calibration."""
-    few = model.n_experts <= _FEW_EXPERTS
-    style = _STYLES[workload.style or ("mixtral" if few else "generic")]
+def synthetic(workload: WorkloadSpec, model: MoEModel, seed: int, folder: str | Path = ".") -> Routing:
+    """Draw the requests of a workload, after other requests to the same experts for calibration.
+
+    A routing preset that the workload names by path is relative to `folder`.
+    """
+    preset = load_routing(workload.like, folder) if workload.like else routing_of(model)
     n_sequences = _CALIBRATION_SEQUENCES + (workload.sequences or workload.batch)
     trace = synthesize(
         model.n_moe_layers,
@@ -39,7 +40,7 @@ def synthetic(workload: WorkloadSpec, model: MoEModel, seed: int) -> Routing:
         model.top_k,
         sequences=[(prompt, workload.output - 1) for prompt in _prompts(workload.prompt, n_sequences, seed)],
         seed=seed,
-        style=style,
+        style=preset.style,
     )
     return _split(trace, _CALIBRATION_SEQUENCES)
 
@@ -68,31 +69,14 @@ def _split(trace: RoutingTrace, n_calibration: int) -> Routing:
     """Sequences from number `n_calibration` on are run; with none before, all experts count as equally popular."""
     if not n_calibration:
         return Routing(trace, np.ones((trace.n_layers, trace.n_experts), np.int64))
-    calibration = part(trace, 0, n_calibration)
-    return Routing(part(trace, n_calibration, trace.n_sequences), calibration.popularity(), calibration)
+    calibration = trace.part(0, n_calibration)
+    return Routing(trace.part(n_calibration, trace.n_sequences), calibration.popularity(), calibration)
 
 
 def _cut(trace: RoutingTrace, tokens: int) -> RoutingTrace:
     """A single sequence as two: its first `tokens` tokens, and the rest, whose context begins anew."""
     prompt = int(trace.prompt_tokens[0])
-    return RoutingTrace(
-        ids=trace.ids,
-        offsets=np.array([0, tokens, trace.n_tokens], np.int64),
-        prompt_tokens=np.array([min(prompt, tokens), max(prompt - tokens, 0)], np.int64),
-        n_experts=trace.n_experts,
-        weights=trace.weights,
-        provenance=trace.provenance,
-    )
-
-
-def part(trace: RoutingTrace, first: int, last: int) -> RoutingTrace:
-    """Sequences `first` to `last`, exclusive, as a trace of their own (a view)."""
-    start, end = int(trace.offsets[first]), int(trace.offsets[last])
-    return RoutingTrace(
-        ids=trace.ids[start:end],
-        offsets=trace.offsets[first : last + 1] - start,
-        prompt_tokens=trace.prompt_tokens[first:last],
-        n_experts=trace.n_experts,
-        weights=None if trace.weights is None else trace.weights[start:end],
-        provenance=trace.provenance,
+    offsets = np.array([0, tokens, trace.n_tokens], np.int64)
+    return replace(
+        trace, offsets=offsets, prompt_tokens=np.array([min(prompt, tokens), max(prompt - tokens, 0)], np.int64)
     )

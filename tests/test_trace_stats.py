@@ -9,7 +9,8 @@ import pytest
 from cachetools import LRUCache
 
 from sim.trace import RoutingTrace
-from sim.trace_stats import TraceStats, entropy, next_layer_recall, stats, top_share
+from sim.trace_repeats import next_layer_recall
+from sim.trace_stats import TraceStats, entropy, stats, top_share
 from tests.traces import random_trace
 
 
@@ -59,6 +60,16 @@ def test_entropy_is_one_for_uniform_and_zero_for_a_single_expert() -> None:
     assert entropy(counts) == pytest.approx(expected, nan_ok=True)
 
 
+def test_entropy_and_top_share_are_those_of_counted_selections() -> None:
+    trace = sticky_trace()
+    measured = stats(trace)
+    for layer in range(3):
+        chosen = [expert for token in range(trace.n_tokens) for expert in experts(trace, token, layer)]
+        shares = sorted(chosen.count(expert) / len(chosen) for expert in range(10))
+        assert measured.entropy[layer] == pytest.approx(-sum(p * math.log(p, 10) for p in shares if p))
+        assert measured.top_share[layer] == pytest.approx(shares[-1])
+
+
 def test_top_share_takes_the_most_popular_tenth_rounded_up() -> None:
     counts = np.array([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]])
     assert top_share(counts) == pytest.approx([21 / 66])
@@ -74,6 +85,36 @@ def test_lru_rate_equals_that_of_cachetools() -> None:
             hits += expert in cache
             cache[expert] = cache.get(expert, True)
         assert getattr(stats(trace), f"lru_{percent}")[1] == hits / 300
+
+
+def hits_of_a_plain_cache(policy: str, batches: list[list[int]], capacity: int) -> int:
+    """A list of what is cached, searched anew for each victim: the least recent, or the least used of all time."""
+    cached: list[int] = []  # oldest use first
+    uses: dict[int, int] = {}
+    hits = 0
+    for batch in batches:
+        for expert in sorted(batch):
+            if expert in cached:
+                hits += 1
+                cached.remove(expert)
+            elif len(cached) == capacity:
+                others = [other for other in cached if other not in batch]
+                if not others:
+                    continue
+                cached.remove(others[0] if policy == "lru" else min(others, key=lambda other: uses[other]))
+            uses[expert] = uses.get(expert, 0) + 1
+            cached.append(expert)
+    return hits
+
+
+@pytest.mark.parametrize("policy", ["lru", "lfu"])
+@pytest.mark.parametrize(("percent", "capacity"), [(25, 2), (50, 5), (75, 8)])
+def test_hit_rates_equal_those_of_a_plain_cache(policy: str, percent: int, capacity: int) -> None:
+    trace = sticky_trace()
+    for layer, measured in enumerate(getattr(stats(trace), f"{policy}_{percent}")):
+        batches = [list(experts(trace, token, layer)) for token in range(trace.n_tokens)]
+        hits = hits_of_a_plain_cache(policy, batches, capacity)
+        assert measured == pytest.approx(hits / sum(map(len, batches)))
 
 
 def test_the_routers_order_does_not_matter() -> None:

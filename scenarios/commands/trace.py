@@ -1,4 +1,4 @@
-"""`moesim trace`: bring recorded routing in, and say what it is like."""
+"""`moesim trace`: record routing or bring it in, say what it is like, and imitate it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scenarios.commands import trace_fit, trace_join, trace_record, trace_report, trace_synth
+from scenarios.commands.trace_line import describe
+
 if TYPE_CHECKING:
-    from sim.trace import RoutingTrace
     from sim.trace_stats import TraceStats
 
-app = typer.Typer(help="Import routing traces and measure them.", no_args_is_help=True)
+app = typer.Typer(help="Record, import, measure and imitate routing traces.", no_args_is_help=True)
+app.command("synth")(trace_synth.synth)
+app.command("fit")(trace_fit.fit)
+app.command("report")(trace_report.report)
+app.command("join")(trace_join.join)
+app.command("record")(trace_record.record)
 
 
 class Format(StrEnum):
@@ -58,15 +65,6 @@ def trace_stats(
     else:
         typer.echo(f"{file}: {describe(trace)}")
         _print_stats(found)
-
-
-def describe(trace: RoutingTrace) -> str:
-    """The sizes of a trace in a line."""
-    prompt = int(trace.prompt_tokens.sum())
-    return (
-        f"{trace.n_tokens} tokens ({prompt} of prompts) in {trace.n_sequences} sequences, "
-        f"{trace.n_layers} MoE layers × {trace.n_experts} experts, top-{trace.top_k}"
-    )
 
 
 def _print_stats(found: TraceStats) -> None:

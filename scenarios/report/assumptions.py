@@ -81,10 +81,10 @@ def _model(model: MoEModel, run: RunResult) -> _Facts:
 def _load(spec: Mapping[str, Any]) -> _Facts:
     facts: list[tuple[str, str]] = []
     if "workload" in spec:
-        style = spec["workload"].get("style")
+        like = spec["workload"].get("like")
         facts += [
             ("", _workload(spec["workload"])),
-            ("routing", f"synthetic{f' in the style of {style}' if style else ''}: popular experts, slow context"),
+            ("routing", f"synthetic{f' like that of {like}' if like else ''}: popular experts, tasks, slow context"),
         ]
     if "trace" in spec:
         facts += [
