@@ -21,6 +21,12 @@ class Clock(Protocol):
     def ended(self, op: int) -> bool:
         """Whether that op has ended by now."""
 
+    def started(self, op: int) -> bool:
+        """Whether it started before this moment: a cancel at the very moment would still be in time."""
+
+    def withdrawn(self, op: int) -> bool:
+        """Whether it was cancelled in time."""
+
 
 class SimulatedClock:
     """Answers from the reference engine."""
@@ -41,3 +47,11 @@ class SimulatedClock:
     def ended(self, op: int) -> bool:
         """Whether that op has ended."""
         return self._engine.ended(op)
+
+    def started(self, op: int) -> bool:
+        """Whether that op started before now."""
+        return self._engine.started(op)
+
+    def withdrawn(self, op: int) -> bool:
+        """Whether that op was cancelled in time."""
+        return self._engine.withdrawn(op)

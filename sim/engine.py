@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from sim.cost import Costs
 from sim.errors import ScheduleError
+from sim.host_lane import HostLane
 from sim.job import Job
-from sim.lanes import HostLane, choice_is_next, make_lane
+from sim.lanes import choice_is_next, make_lane
 from sim.schedule import Lane, Ops, Schedule
 from sim.sharing import SharedCapacity, Uses
 from sim.timeline import Timeline, Times, join_times
@@ -46,6 +47,17 @@ class Engine:
     def ended(self, op: int) -> bool:
         """Whether op number `op` has ended by now."""
         return op < self._first or self._jobs[op - self._first].end is not None
+
+    def started(self, op: int) -> bool:
+        """Whether op number `op` started before now; one that starts at this instant may still be withdrawn."""
+        if op < self._first:
+            return True
+        start = self._jobs[op - self._first].start
+        return start is not None and start < self._env.now
+
+    def withdrawn(self, op: int) -> bool:
+        """Whether op number `op`, which has not been taken, was cancelled in time."""
+        return op >= self._first and self._jobs[op - self._first].cancelled
 
     def feed(self, ops: Ops, costs: Costs) -> None:
         """Issue the next block of ops; dependencies count from the first op ever fed."""

@@ -1,19 +1,19 @@
-"""The lanes of the reference engine, as SimPy processes: the host that dispatches, fifo queues, priority queues."""
+"""The lanes of the reference engine, as SimPy processes: what all of them do, fifo queues and priority queues."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from heapq import heappop, heappush
+from typing import Any
 
 import simpy
 
 from sim.job import Job
-from sim.schedule import Kind, Lane
+from sim.schedule import Lane
 from sim.sharing import Process, SharedCapacity
 
-_WAIT, _CANCEL = int(Kind.WAIT), int(Kind.CANCEL)
 _LAST = 2  # SimPy priority after URGENT and NORMAL
 
 
@@ -25,8 +25,9 @@ class SimLane(ABC):
         self.sharing = sharing
         self.lanes: Sequence[SimLane] = ()  # all lanes, by number
         self.asleep: simpy.Event | None = None
+        self.waking_since: float | None = None
         self.free_since = 0.0
-        env.process(self.work())
+        self.process = env.process(self.work())
 
     @abstractmethod
     def work(self) -> Process:
@@ -58,19 +59,36 @@ class SimLane(ABC):
         yield job.ready
 
     def wake_up(self, handoff_s: float) -> Process:
-        """Lose the time that an idle lane takes to come back to work."""
-        yield self.env.timeout(handoff_s)
-        self.free_since = self.env.now
+        """Lose the time that an idle lane takes to come back to work, unless it has not even begun."""
+        self.waking_since = self.env.now
+        try:
+            yield self.env.timeout(handoff_s)
+            self.free_since = self.env.now
+        except simpy.Interrupt:
+            pass
+        self.waking_since = None
 
     def run(self, job: Job) -> Process:
-        """Spend the job's time."""
+        """Spend the job's time; one withdrawn at the instant of its start has never run."""
         job.start = self.env.now
-        if job.uses:
-            yield from self.sharing.run(job.uses, job.duration_s)
-        elif job.duration_s:
-            yield self.env.timeout(job.duration_s)
-        self.free_since = self.env.now
-        self.end(job)
+        try:
+            if job.uses:
+                yield from self.sharing.run(job.uses, job.duration_s)
+            elif job.duration_s:
+                yield self.env.timeout(job.duration_s)
+        except simpy.Interrupt:
+            pass
+        if not job.cancelled:
+            self.free_since = self.env.now
+            self.end(job)
+
+    def withdraw(self, job: Job) -> None:
+        """Take back what the lane has begun for `job` at this very instant."""
+        if job.start is not None:
+            self.sharing.stop(self.process)
+        elif self.waking_since == self.env.now:
+            self.waking_since = None
+            self.process.interrupt()  # if another job is ready, it begins again
 
     def end(self, job: Job) -> None:
         """Record the end and tell those who wait for it."""
@@ -104,7 +122,7 @@ class FifoLane(SimLane):
             job = self.queue.popleft()
             if job.pending and job.end is None:
                 yield from self.until_ready(job)
-            if job.handoff_s and self.env.now > self.free_since and job.end is None:
+            while job.handoff_s and self.env.now > self.free_since and job.end is None:
                 yield from self.wake_up(job.handoff_s)
             if job.end is None:
                 yield from self.run(job)
@@ -130,78 +148,23 @@ class PriorityLane(SimLane):
     def work(self) -> Process:
         """Choose only after everything else at this instant has happened, so that the choice sees it."""
         while True:
-            if not self.queue:
-                yield self.sleep()
-            handoff_s = self.queue[0][2].handoff_s
-            if handoff_s and self.env.now > self.free_since:
-                yield from self.wake_up(handoff_s)
+            job = yield from self.head()
+            while job.handoff_s and self.env.now > self.free_since:
+                yield from self.wake_up(job.handoff_s)
+                job = yield from self.head()
             yield _Settled(self.env)
             job = heappop(self.queue)[2]
             if job.end is None:
                 yield from self.run(job)
 
-
-class HostLane(SimLane):
-    """The dispatching thread: hands each op to its lane in program order and does the host's own ops itself."""
-
-    def __init__(self, env: simpy.Environment, sharing: SharedCapacity) -> None:
-        self.todo: deque[Job] = deque()
-        super().__init__(env, sharing)
-
-    def issue(self, jobs: Sequence[Job]) -> None:
-        """Append to the program."""
-        self.todo.extend(jobs)
-        if jobs:
-            self.wake()
-
-    @property
-    def idle(self) -> bool:
-        """Whether the host has handled all that was issued so far."""
-        return self.asleep is not None and not self.todo
-
-    def work(self) -> Process:
-        """Dispatch, then hand over, wait, cancel or compute."""
-        env = self.env
+    def head(self) -> Generator[simpy.Event, Any, Job]:
+        """The job that would be chosen now; those withdrawn leave the queue."""
         while True:
-            if not self.todo:
-                yield self.sleep()
-            job = self.todo.popleft()
-            if job.dispatch_s:
-                yield env.timeout(job.dispatch_s)
-            job.dispatched = env.now
-            if job.kind == _CANCEL:
-                self._cancel(job)
-                continue
-            self._count_pending(job)
-            if job.lane:
-                self.lanes[job.lane].hand_over(job)
-                continue
-            if job.pending:
-                yield from self.until_ready(job)
-            yield from self.run(job)
-            if job.kind == _WAIT:
-                job.start = job.dispatched  # the host is held from here on
-
-    def _count_pending(self, job: Job) -> None:
-        for dependency in job.deps:
-            if dependency.end is None:
-                job.pending += 1
-                if dependency.waiters is None:
-                    dependency.waiters = []
-                dependency.waiters.append(job)
-        job.deps = ()
-
-    def _cancel(self, job: Job) -> None:
-        for target in job.deps:
-            if target.start is None:
-                target.start = self.env.now
-                target.cancelled = True
-                self.end(target)
-                if target.ready is not None and target.pending:
-                    target.ready.succeed()  # its lane moves on
-        job.deps = ()
-        job.start = self.env.now
-        self.end(job)
+            while self.queue and self.queue[0][2].end is not None:
+                heappop(self.queue)
+            if self.queue:
+                return self.queue[0][2]
+            yield self.sleep()
 
 
 class _Settled(simpy.Event):

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sim.clock import Clock
-from sim.errors import ScheduleError
+from sim.issuing import Issuer
 from sim.model import MoEModel
-from sim.precision import PRECISIONS, Precisions
-from sim.recorder import OpRecorder, join
-from sim.schedule import NO_EXPERT, NO_SLOT, Kind, Lane, Ops, Phase, Reason, Schedule, Step
+from sim.precision import Precisions
+from sim.schedule import NO_EXPERT, NO_SLOT, Kind, Lane, Phase, Reason
 from sim.slots import Key, Slots
 
 GPU, H2D, D2H, CPU, HOST_LANE, WORKER, STORAGE = "gpu0", "gpu0.h2d", "gpu0.d2h", "cpu", "host", "worker", "storage"
-_CODE = {name: i for i, name in enumerate(PRECISIONS)}
-_NAN = float("nan")
-_NO_KEY = (-1, NO_EXPERT)
 
 
 def default_lanes(*, copy_priority: bool = False) -> tuple[Lane, ...]:
@@ -25,7 +20,7 @@ def default_lanes(*, copy_priority: bool = False) -> tuple[Lane, ...]:
     return (Lane(HOST_LANE), Lane(GPU), uploads, Lane(D2H), Lane(CPU), Lane(WORKER), Lane(STORAGE))
 
 
-class Program:
+class Program(Issuer):
     """Every verb issues one op, in program order, and returns its number, to be named in `after` by later ops.
 
     What the data flow demands is added by itself: compute follows the hidden state it reads, an expert on the GPU
@@ -36,31 +31,17 @@ class Program:
         self, model: MoEModel, precisions: Precisions, lanes: Sequence[Lane], *, n_slots: int = 0,
         start_slots: Sequence[Key] = (), clock: Clock | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.precisions, self.lanes = model, precisions, tuple(lanes)
+        super().__init__(model, precisions, lanes, n_slots=n_slots, start_slots=start_slots, clock=clock)
         self.slots = Slots(n_slots, start_slots)
-        self.n_slots, self.start_slots = n_slots, tuple(start_slots)
         self.expert_bytes = model.expert_bytes(precisions.experts)
         self.hidden: int | None = None  # the op that makes the present hidden state
-        self.steps: list[Step] = []
-        self.asked = False
         self._held: list[int] = []
-        self._clock = clock
-        self._ops = OpRecorder()
-        self._blocks: list[Ops] = []
-        self._lane = {lane.name: i for i, lane in enumerate(self.lanes)}
-        self._expert_code, self._rest_code = _CODE[precisions.experts], _CODE[precisions.rest]
-        self._tokens = self._context = 0
-        self._sequences = 1
-        self._step = -1
-
-    # -- steps ---------------------------------------------------------------------------------------------
 
     def begin_step(self, phase: Phase, batch: int, *, sequences: int, tokens: int, context: int) -> None:
         """Start a forward pass over `tokens` tokens of `sequences` sequences that attend to `context` entries each."""
-        self.steps.append(Step(phase, batch, sequences, tokens, len(self._ops)))
-        self._step += 1
-        self._tokens, self._context, self._sequences = tokens, context, sequences
-        self.hidden = None if self.hidden is None or phase == Phase.PREFILL else self.hidden
+        super().begin_step(phase, batch, sequences=sequences, tokens=tokens, context=context)
+        if phase == Phase.PREFILL:
+            self.hidden = None
 
     def hold_back(self, *ops: int) -> None:
         """Let the next model op on the GPU wait for these ops as well."""
@@ -127,19 +108,25 @@ class Program:
         )
 
     def unload(
-        self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.SWAP, priority: int = 0
-    ) -> int:
-        """Copy an expert's weights back to the host and give up its slot."""
+        self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.SWAP, priority: int = 0,
+        keep: bool = False,
+    ) -> int:  # fmt: skip
+        """Copy an expert's weights back to the host and give up its slot, or `keep` it until it is dropped."""
         key = (layer, expert)
         deps = [*after, *self.slots.source(key)]
         slot = self.slots.use(key, len(self._ops), self._lane[D2H])
         op = self._move(Kind.UNLOAD, D2H, deps, reason, key, slot=slot, priority=priority)
-        self.slots.give_up(key)
+        if not keep:
+            self.slots.give_up(key)
         return op
 
     def drop(self, layer: int, expert: int) -> None:
         """Give up an expert's slot without a copy; the host has the weights still."""
         self.slots.give_up((layer, expert))
+
+    def reclaim(self, layer: int, expert: int) -> bool:
+        """Take back an expert whose slot was given up and has not been promised to another since, if there is one."""
+        return self.slots.reclaim((layer, expert))
 
     def read(self, layer: int, expert: int, *, after: Iterable[int] = (), reason: Reason = Reason.DEMAND) -> int:
         """Read an expert's weights from storage into host memory."""
@@ -170,49 +157,22 @@ class Program:
 
     def cancel(self, op: int) -> int:
         """Withdraw an op that has not started when the host gets here; those after it need not wait for it."""
+        self.slots.doubt(op)
         return self._issue(Kind.CANCEL, HOST_LANE, (op,), Reason.BOOKKEEPING)
 
-    # -- the clock -----------------------------------------------------------------------------------------
+    def withdraw(self, loads: Sequence[int]) -> list[int]:
+        """Cancel loads whose weights nobody reads, and return those for which that was in time (asks the clock).
 
-    def now(self) -> float:
-        """Seconds since the start of the run, at the host's present moment."""
-        return self._ask().now_s()
+        Their slots are free again, first in the queue, and still hold what they held: see `reclaim`.
+        """
+        for load in loads:
+            self.cancel(load)
+        gone = [load for load in loads if self.withdrawn(load)]
+        for load in gone:
+            self.slots.undo(load)
+        return gone
 
-    def done(self, op: int) -> bool:
-        """Whether an op has ended by the host's present moment."""
-        return self._ask().ended(op)
-
-    def _ask(self) -> Clock:
-        if self._clock is None:
-            raise ScheduleError("this strategy asks the clock, so that planning needs a machine")
-        self.asked = True
-        block = self._take()
-        if len(block):
-            self._clock.issue(block)
-        return self._clock
-
-    # -- the schedule --------------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._ops)
-
-    def lane_of(self, op: int) -> str:
-        """Name of the lane that an op was issued to."""
-        return self.lanes[self._ops.lane_of[op]].name
-
-    def schedule(self, **meta: Any) -> Schedule:
-        """Everything issued, as a Schedule."""
-        self._take()
-        return Schedule(
-            ops=join(self._blocks), lanes=self.lanes, steps=tuple(self.steps), model=self.model,
-            precisions=self.precisions, n_slots=self.n_slots, start_slots=self.start_slots,
-            clock_free=not self.asked, meta=meta,
-        )  # fmt: skip
-
-    def _take(self) -> Ops:
-        block = self._ops.take()
-        self._blocks.append(block)
-        return block
+    # -- what the verbs share ------------------------------------------------------------------------------
 
     def _compute(
         self, kind: Kind, layer: int, after: Iterable[int], *, tokens: int | None = None, context: int = 0
@@ -244,16 +204,3 @@ class Program:
         return self._issue(
             kind, lane, deps, reason, key, self._expert_code, slot=slot, size_bytes=self.expert_bytes, priority=priority
         )
-
-    def _issue(
-        self, kind: Kind, lane: str, deps: Sequence[int], reason: Reason, key: Key = _NO_KEY, precision: int = 0, *,
-        slot: int = NO_SLOT, tokens: int = 0, context: int = 0, priority: int = 0, size_bytes: int = 0,
-        stated_s: float = _NAN,
-    ) -> int:  # fmt: skip
-        return self._ops.append(
-            (
-                kind, self._lane[lane], reason, precision, self._step, key[0], key[1], slot,
-                tokens, context, self._sequences, priority, size_bytes, stated_s,
-            ),
-            deps,
-        )  # fmt: skip

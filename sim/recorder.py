@@ -24,6 +24,11 @@ class OpRecorder:
     def __len__(self) -> int:
         return len(self.lane_of)
 
+    @property
+    def pending(self) -> int:
+        """How many ops `take` would give now."""
+        return len(self._rows)
+
     def append(self, row: Row, deps: Sequence[int]) -> int:
         """Record one op; returns its number."""
         self._rows.append(row)

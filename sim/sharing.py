@@ -10,14 +10,15 @@ import simpy
 
 Process = Generator[simpy.Event, Any, None]
 Uses = tuple[tuple[int, float], ...]  # (capacity number, demand at full speed)
+STOPPED = object()  # why a process is interrupted, other than for a new rate
 
 
 @dataclass(slots=True, eq=False)
 class _User:
     process: simpy.Process
     uses: Uses
-    delay: float  # to the end, from the moment the rate last changed
-    end: float
+    left_s: float  # at full speed, when the rate last changed
+    since: float
     rate: float = 1.0
 
 
@@ -38,17 +39,27 @@ class SharedCapacity:
         env = self._env
         process = env.active_process
         assert process is not None, "only a lane's process may run work"
-        user = _User(process, uses, duration_s, env.now + duration_s)
+        user = _User(process, uses, duration_s, env.now)
         self._users.append(user)
         self._adjust()
         while True:
             try:
-                yield env.timeout(user.delay)
+                yield env.timeout(user.left_s / user.rate)
                 break
-            except simpy.Interrupt:  # the rate changed, and with it the delay
-                continue
+            except simpy.Interrupt as interrupt:
+                if interrupt.cause is STOPPED:
+                    return
         self._users.remove(user)
         self._adjust()
+
+    def stop(self, process: simpy.Process) -> None:
+        """Interrupt the work of that process, which draws on nothing any more."""
+        process.interrupt(STOPPED)
+        for user in self._users:
+            if user.process is process:
+                self._users.remove(user)
+                self._adjust()
+                return
 
     def _adjust(self) -> None:
         now = self._env.now
@@ -62,8 +73,7 @@ class SharedCapacity:
                 if loads[capacity] > self._capacities[capacity]:
                     rate = min(rate, self._capacities[capacity] / loads[capacity])
             if rate != user.rate:
-                user.delay = (user.end - now) * user.rate / rate
-                user.end = now + user.delay
-                user.rate = rate
+                user.left_s = max(0.0, user.left_s - (now - user.since) * user.rate)
+                user.since, user.rate = now, rate
                 if user.process is not self._env.active_process:
                     user.process.interrupt()

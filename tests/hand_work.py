@@ -12,8 +12,8 @@ from sim.engine import simulate
 from sim.machine import Machine
 from sim.model import MoEModel
 from sim.plan import plan
-from sim.predict import Ids, Predictor
-from sim.schedule import Kind, Reason, Schedule
+from sim.predict import Ids, Predictor, Sight
+from sim.schedule import HOST, Kind, Reason, Schedule
 from sim.strategies.registry import make_strategy
 from sim.strategy import Strategy
 from sim.timeline import Timeline
@@ -26,7 +26,7 @@ POPULARITY = np.array([[4, 3, 2, 1], [1, 2, 3, 4]])  # block 0 starts with exper
 class Guess:
     """Predicts the same experts, whatever the layer."""
 
-    needs_truth: ClassVar[bool] = False
+    sight: ClassVar[Sight] = Sight.NOTHING
 
     def __init__(self, *experts: int) -> None:
         self._experts = list(experts)
@@ -75,3 +75,9 @@ def experts_on(schedule: Schedule, lane: str) -> list[tuple[int, str]]:
     """Expert and reason of every expert op on a lane."""
     ops = ops_where(schedule, kind=Kind.EXPERT, lane=schedule.lane_index[lane])
     return [(int(schedule.ops.expert[op]), Reason(schedule.ops.reason[op]).name.lower()) for op in ops]
+
+
+def nothing_overlaps(timeline: Timeline) -> bool:
+    """Whether never more than one device works and one always does: all durations sum up to the whole."""
+    times, working = timeline.times, timeline.schedule.ops.lane != timeline.schedule.lane_index[HOST]
+    return float((times.end_s - times.start_s)[working].sum()) == timeline.makespan_s

@@ -18,7 +18,7 @@ def slot_faults(timeline: Timeline) -> list[str]:
     ready_s: dict[int, float] = defaultdict(float)  # when the weights in a slot are complete
     free_s: dict[int, float] = defaultdict(float)  # when nobody reads or writes a slot any more
     ops, times = timeline.schedule.ops, timeline.times
-    for op in (i for i in range(len(ops)) if ops.slot[i] >= 0):
+    for op in (i for i in range(len(ops)) if ops.slot[i] >= 0 and not times.cancelled[i]):
         slot, key = int(ops.slot[op]), (int(ops.layer[op]), int(ops.expert[op]))
         start_s, end_s = times.start_s[op], times.end_s[op]
         if ops.kind[op] == Kind.LOAD:

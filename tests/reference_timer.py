@@ -1,7 +1,8 @@
 """A brute-force timer of schedules: the rules written down as plainly as possible, to check engines against.
 
 At one instant, until nothing more can happen: ops end; then the host moves one step; then idle fifo lanes start
-their heads; then one idle priority lane, the first by number, makes one choice. So a cancel precedes a start.
+their heads; then one idle priority lane, the first by number, makes one choice. A cancel takes back what its target
+began at that instant.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class _Timer:
         self.dispatched, self.start, self.end = ([NOT_YET] * len(ops) for _ in range(3))
         self.left_s = [op.duration_s for op in ops]  # at full speed
         self.busy_until = [0.0] * len(lanes)  # when the lane last worked, or woke up
-        self.waking: dict[int, float] = {}  # lanes that will be awake at that moment
+        self.waking: dict[int, tuple[float, float]] = {}  # lane -> when it began to wake up, and when it will be awake
         self.host_op = 0  # the op that the host is handling
         self.host_until = ops[0].dispatch_s if ops else 0.0  # when it has dispatched that
 
@@ -74,8 +75,8 @@ class _Timer:
         on_host = self.lanes[self.ops[i].lane] == "host"
         if self.dispatched[i] == NOT_YET:
             self.dispatched[i] = self.now
-            if self.ops[i].is_cancel and self.start[self.ops[i].deps[0]] == NOT_YET:
-                self.start[self.ops[i].deps[0]] = self.end[self.ops[i].deps[0]] = self.now
+            if self.ops[i].is_cancel:
+                self.cancel(self.ops[i].deps[0])
         elif on_host and self.start[i] == NOT_YET and (self.ops[i].is_wait or self.ready(i)):
             self.start[i] = self.now
         elif not on_host or self.end[i] < NOT_YET:
@@ -85,6 +86,14 @@ class _Timer:
         else:
             return False
         return True
+
+    def cancel(self, target: int) -> None:
+        if self.start[target] < self.now or self.end[target] < NOT_YET:
+            return
+        self.start[target] = self.end[target] = self.now
+        lane = self.ops[target].lane
+        if lane in self.waking and self.waking[lane][0] == self.now:
+            del self.waking[lane]  # if another op is ready, it begins again
 
     def idle(self, discipline: str) -> Iterator[list[int]]:
         """What waits on each lane of the discipline that runs nothing: ops handed over, in issue order."""
@@ -96,10 +105,10 @@ class _Timer:
     def awake(self, i: int) -> bool:
         """Whether the lane of op i, which is ready, can start now; if it has been idle, it begins to wake up."""
         lane, handoff_s = self.ops[i].lane, self.ops[i].handoff_s
-        if self.waking.get(lane, NOT_YET) <= self.now:
-            self.busy_until[lane] = self.waking.pop(lane)
+        if lane in self.waking and self.waking[lane][1] <= self.now:
+            self.busy_until[lane] = self.waking.pop(lane)[1]
         if lane not in self.waking and handoff_s and self.now > self.busy_until[lane]:
-            self.waking[lane] = self.now + handoff_s
+            self.waking[lane] = self.now, self.now + handoff_s
         return lane not in self.waking
 
     def start_heads(self) -> bool:
@@ -119,7 +128,7 @@ class _Timer:
         """Go to the next instant at which an op ends, a lane is awake or the host has dispatched an op."""
         ends = {i: self.now + self.left_s[i] / self.rate(i) for i in self.working()}
         dispatching = self.host_op < len(self.ops) and self.dispatched[self.host_op] == NOT_YET
-        awake = [moment for moment in self.waking.values() if moment > self.now]
+        awake = [moment for _, moment in self.waking.values() if moment > self.now]
         moment = min([*ends.values(), *awake, *([self.host_until] if dispatching else [])])
         progress_s = {i: self.rate(i) * (moment - self.now) for i in ends}
         for i, end in ends.items():

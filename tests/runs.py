@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,17 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sim.cache import ONLINE
 from sim.cost import CostModel, costs_of
 from sim.engine import simulate
 from sim.machine import Machine
 from sim.model import MoEModel
 from sim.plan import plan
-from sim.predict import RecallPredictor
+from sim.predict import Predictor, RecallPredictor
+from sim.program import Program
 from sim.schedule import Schedule
-from sim.strategies.registry import make_strategy
-from sim.strategy import Strategy
+from sim.strategies.registry import make_strategy, strategies
+from sim.strategy import LayerPass, Strategy
 from sim.timeline import Timeline
-from sim.trace import RoutingTrace
+from sim.trace import ExpertIds, RoutingTrace
+from tests.conservation import Routed
 from tests.machines import BF16, busy_machine, tiny_model
 from tests.traces import random_trace
 
@@ -85,17 +89,48 @@ def _cache_cases() -> list[Case]:
         "prefetch": (False, True),
         "priority": (False, True),
     }
-    return [("cache", tuple(zip(knobs, values, strict=True))) for values in product(*knobs.values())]
+    others = [name for name in ONLINE if name not in knobs["policy"]]
+    return [
+        *(("cache", tuple(zip(knobs, values, strict=True))) for values in product(*knobs.values())),
+        *(("cache", (("policy", policy), ("scope", scope))) for policy in others for scope in knobs["scope"]),
+    ]
 
 
-WHOLE_BLOCKS: list[Case] = [("layer-streaming", (("prefetch", prefetch),)) for prefetch in (False, True)]
+WHOLE_BLOCKS: list[Case] = [
+    *(("layer-streaming", (("prefetch", prefetch),)) for prefetch in (False, True)),
+    ("deepspeed-mii", ()),
+    ("deepspeed-mii", (("prefetch_bucket", 300), ("max_live", 1300))),
+    ("deepspeed-mii", (("variant", "paper"),)),
+    ("accelerate", ()),
+    ("accelerate", (("variant", "code"),)),
+]
 ORACLES: list[Case] = [("oracle", ()), ("oracle", (("horizon", 1),))]
 OTHERS: list[Case] = [
     ("on-demand", ()),
     ("on-demand", (("placeholders", 3), ("blocking", True))),
     ("fiddler", (("cpu_below", 2),)),
     ("fiddler", (("cpu_below", 0), ("overlap", True))),
+    ("fiddler", (("variant", "daop"), ("cpu_below", 2))),
+    ("moe-infinity", ()),
+    ("moe-infinity", (("eam", "request"), ("eamc", 1), ("queue", 1), ("match_us", 0))),
+    ("moe-infinity", (("variant", "code"),)),
+    ("moe-ondemand", ()),
+    ("daop", (("first_predicted", 1),)),
+    ("daop", (("variant", "paper"), ("first_predicted", 2), ("cpu_experts", 0))),
+    ("llama-cpp", ()),
+    ("llama-cpp", (("n_cpu_moe", 1), ("stream_from", 2))),
+    ("llama-cpp", (("stream_from", 4), ("copied", "all"))),
+    ("mixtral-offloading", ()),
+    ("mixtral-offloading", (("variant", "paper"), ("policy", "lfu"), ("speculative", True), ("spare", 2))),
+    ("mixtral-offloading", (("speculative", True), ("guesses", "aside"))),
+    ("pre-gated", ()),
+    ("pre-gated", (("variant", "paper"),)),
+    ("standard", ()),
+    ("sida", ()),
+    ("sida", (("top", 3), ("evict", "drop"), ("hash_us", 1e6))),
+    ("sida", (("variant", "code"), ("step", 2))),
 ]
+ASKING = {"moe-infinity"}  # strategies that ask the clock
 CACHES = _cache_cases()
 CASES: list[Case] = [("all-resident", ()), *WHOLE_BLOCKS, *OTHERS, *CACHES, *ORACLES]
 SOME_CASES: list[Case] = [("all-resident", ()), *WHOLE_BLOCKS, *OTHERS, *CACHES[::5], *ORACLES]
@@ -108,19 +143,46 @@ def name_of(case: Case) -> str:
 def room_for(strategy: Strategy, setting: Setting) -> int:
     """The cache of the setting, or what a strategy insists on."""
     needed = strategy.slots(setting.model)
+    if strategy.name == "mixtral-offloading":  # as many for every block, at least one
+        blocks = setting.model.n_moe_layers
+        needed = min(max(setting.n_cached // blocks, 1), setting.model.n_experts) * blocks
     return setting.n_cached if needed is None else needed
 
 
-def planned(case: Case, setting: Setting, trace: RoutingTrace | None = None) -> Schedule:
-    """A fresh plan; strategies that predict have a predictor that is right four times in five."""
+def planned(
+    case: Case, setting: Setting, trace: RoutingTrace | None = None, *, strategy: Strategy | None = None,
+    predictor: Predictor | None = None,
+) -> Schedule:  # fmt: skip
+    """A fresh plan; strategies that predict have a predictor that is right four times in five, by default."""
     name, knobs = case
-    strategy, model = make_strategy(name, **dict(knobs)), setting.model
+    strategy, model = strategy or make_strategy(name, **dict(knobs)), setting.model
     return plan(
         strategy, model, BF16, trace or setting.trace(), cached=room_for(strategy, setting), batch=setting.batch,
         popularity=np.arange(model.n_slots_total).reshape(model.n_moe_layers, model.n_experts) % 7,
-        predictor=RecallPredictor(model.n_moe_layers, model.n_experts, recall=0.8, seed=5),
+        predictor=predictor or RecallPredictor(model.n_moe_layers, model.n_experts, recall=0.8, seed=5),
         costs=CostModel(busy_machine(), model, BF16),
     )  # fmt: skip
+
+
+def lossy(case: Case) -> bool:
+    """Whether a strategy may run other experts than those that the router chose."""
+    return strategies()[case[0]].lossy
+
+
+def planned_and_said(case: Case, setting: Setting) -> tuple[Schedule, Routed]:
+    """A fresh plan, and what the strategy says that it ran."""
+    said: Routed = Counter()
+    strategy = make_strategy(case[0], **dict(case[1]))
+    moe_layer = strategy.moe_layer
+
+    def spy(p: Program, now: LayerPass) -> ExpertIds | None:
+        ran = moe_layer(p, now)
+        ids = now.ids if ran is None else ran
+        said.update((now.step, now.layer, int(e)) for e in ids[ids != np.iinfo(ids.dtype).max])
+        return ran
+
+    strategy.moe_layer = spy  # type: ignore[method-assign]
+    return planned(case, setting, strategy=strategy), said
 
 
 @cache

@@ -80,6 +80,13 @@ def asked(machine: Machine, *, copy_priority: bool) -> tuple[ChangesItsMind, Tim
     return strategy, simulate(schedule, costs_of(schedule, machine))
 
 
+def asking(machine: Machine, *, copy_priority: bool = False, start: Sequence[Key] = ()) -> Program:
+    lanes, costs = default_lanes(copy_priority=copy_priority), tiny_costs(machine=machine)
+    p = Program(tiny_model(), BF16, lanes, n_slots=2, start_slots=start, clock=SimulatedClock(lanes, costs))
+    p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=1)
+    return p
+
+
 def host_moment(timeline: Timeline, issued: int) -> float:
     """When the host has handled the first `issued` ops and turns to the next."""
     ops, times = timeline.schedule.ops, timeline.times
@@ -163,6 +170,51 @@ def test_answers_hold_where_dispatching_costs_nothing(copy_priority: bool) -> No
 def test_planning_without_a_machine_says_that_the_strategy_needs_one() -> None:
     with pytest.raises(ScheduleError, match="asks the clock"):
         plan(ChangesItsMind(copy_priority=False), tiny_model(), BF16, random_trace([(0, 1)], 2, 4, 2), cached=0)
+
+
+@pytest.mark.parametrize("copy_priority", [False, True])
+def test_a_cancel_at_the_instant_of_a_question_is_replayed_as_it_was_planned(copy_priority: bool) -> None:
+    """Where dispatching costs nothing, a load, a look at the clock and a cancel share one instant."""
+    p = asking(tiny_machine(), copy_priority=copy_priority)
+    load = p.load(0, 0)
+    assert p.now() == 0.0
+    assert not p.started(load), "not before this instant"
+    p.cancel(load)
+    assert p.withdrawn(load)
+    schedule = p.schedule()
+    assert simulate(schedule, costs_of(schedule, tiny_machine())).times.cancelled[load]
+
+
+def test_a_withdrawn_op_is_told_from_one_that_was_done() -> None:
+    p = asking(busy_machine())
+    first, second = p.load(0, 0), p.load(0, 1)
+    assert (p.started(first), p.started(second)) == (True, False)
+    p.cancel(first)
+    p.cancel(second)
+    assert (p.withdrawn(first), p.withdrawn(second)) == (False, True)
+    assert (p.done(first), p.done(second)) == (False, True), "what was withdrawn counts as ended"
+    p.wait(first)
+    assert (p.done(first), p.withdrawn(first)) == (True, False)
+
+
+def test_withdrawing_loads_gives_their_slots_back_as_they_were() -> None:
+    p = asking(busy_machine(), start=[(0, 0), (0, 1)])
+    for expert in (0, 1):
+        p.drop(0, expert)
+    begun, waiting = p.load(1, 2), p.load(1, 3)
+    assert p.withdraw([begun, waiting]) == [waiting]
+    assert (p.resident(1, 2), p.resident(1, 3), p.slots.free) == (True, False, 1)
+    assert not p.reclaim(0, 0), "its slot is being filled"
+    assert p.reclaim(0, 1)
+    assert not p.reclaim(0, 1), "it is there already"
+    p.expert(0, 1, 1)
+    p.drop(0, 1)
+    load = p.load(1, 3)
+    schedule = p.schedule()
+    timeline = simulate(schedule, costs_of(schedule, busy_machine()))
+    assert schedule.ops.slot[[begun, waiting, load]].tolist() == [0, 1, 1]
+    assert set(schedule.ops.dependencies(load).tolist()) == {load - 1}, "the reader alone: nothing was loaded since"
+    assert timeline.times.cancelled.tolist().index(True) == waiting
 
 
 def test_a_program_that_asked_the_clock_is_not_clock_free() -> None:

@@ -5,8 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from sim.engine import Engine, simulate_windows
+from sim.timeline import join_times
 from tests.blocks import run_engine, to_costs, to_lanes, to_ops
 from tests.reference_timer import RefOp, time_schedule
 from tests.strategies import RandomSchedule, random_schedules
@@ -116,6 +118,53 @@ def test_a_lane_takes_its_handoff_only_when_it_was_idle() -> None:
     assert [start for _, start, _ in run_engine(ops, ["host", "fifo", "fifo"])] == [0.0, 1.0, 0.0, 3.25]
 
 
+@pytest.mark.parametrize("discipline", ["fifo", "priority"])
+def test_a_cancel_takes_back_what_begins_at_its_instant(discipline: str) -> None:
+    """The lane turns to op 1 at 2, when the host, which has waited for op 0 too, cancels that; it goes on with op 2."""
+    ops = [
+        RefOp(LINK, 2.0),
+        RefOp(LINK, 5.0),
+        RefOp(LINK, 1.0),
+        RefOp(GPU, 1.0, deps=(1,)),
+        RefOp(HOST, 0.0, deps=(0,), is_wait=True),
+        RefOp(HOST, 0.0, deps=(1,), is_cancel=True),
+    ]
+    times = run_engine(ops, ["host", "fifo", discipline])
+    assert times == time_schedule(ops, ["host", "fifo", discipline])
+    assert [start_end for _, *start_end in times] == [[0, 2], [2, 2], [2, 3], [2, 3], [0, 2], [2, 2]]
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "priority"])
+def test_a_lane_does_not_wake_up_for_an_op_that_is_cancelled_at_once(discipline: str) -> None:
+    """Op 2 is ready at 3 and cancelled at 3, after a wait of no time in which its lane may begin to wake up.
+
+    Op 6 comes at 3.25, when the lane is as fast asleep as before.
+    """
+    ops = [
+        RefOp(GPU, 3.0),
+        RefOp(HOST, 0.0, deps=(0,), is_wait=True),
+        RefOp(LINK, 5.0, handoff_s=1.0),
+        RefOp(GPU, 0.0),
+        RefOp(HOST, 0.0, deps=(3,), is_wait=True),
+        RefOp(HOST, 0.0, deps=(2,), is_cancel=True),
+        RefOp(LINK, 1.0, dispatch_s=0.25, handoff_s=1.0),
+    ]
+    times = run_engine(ops, ["host", "fifo", discipline])
+    assert times == time_schedule(ops, ["host", "fifo", discipline])
+    assert [times[op][1:] for op in (2, 5, 6)] == [(3, 3), (3, 3), (4.25, 5.25)]
+
+
+def test_an_op_cancelled_at_its_start_has_drawn_on_nothing() -> None:
+    ops = [
+        RefOp(GPU, 4.0, demand=(1.0,)),
+        RefOp(LINK, 2.0),
+        RefOp(LINK, 9.0, demand=(1.0,)),
+        RefOp(HOST, 0.0, deps=(1,), is_wait=True),
+        RefOp(HOST, 0.0, deps=(2,), is_cancel=True),
+    ]
+    assert run_engine(ops, ["host", "fifo", "fifo"], [1.0])[0] == (0, 0, 4)
+
+
 def test_mm1_queue_waits_as_queueing_theory_says() -> None:
     """Arrivals at rate .5 on one lane feed a server of rate 1 on another: mean time in system 1 / (1 - .5)."""
     rng, n = np.random.default_rng(7), 40_000
@@ -128,15 +177,17 @@ def test_mm1_queue_waits_as_queueing_theory_says() -> None:
     assert np.mean(in_system[2000:] > 2.0) == pytest.approx(np.exp(-1.0), abs=0.02)  # the sojourn is exponential
 
 
-@given(random_schedules(cancels=False))
-def test_feeding_in_pieces_gives_the_same_times_and_forgets_what_was_taken(case: RandomSchedule) -> None:
+@given(random_schedules(), st.integers(1, 5))
+def test_feeding_in_pieces_gives_the_same_times_and_forgets_what_was_taken(case: RandomSchedule, size: int) -> None:
+    """So a strategy that asks the clock, op by op if it likes, is told what the final simulation will say."""
     ops, lanes, capacities = case
     block, costs = to_ops(ops), to_costs(ops, capacities)
-    pieces = [slice(begin, begin + 5) for begin in range(0, len(ops), 5)]
+    pieces = [slice(begin, begin + size) for begin in range(0, len(ops), size)]
     windows = ((block[piece], costs[piece]) for piece in pieces)
-    taken = list(simulate_windows(windows, to_lanes(lanes), capacities))
-    ends = np.concatenate([times.end_s for times in taken])
-    np.testing.assert_array_equal(ends, [end for _, _, end in run_engine(ops, lanes, capacities)])
+    in_pieces = join_times(simulate_windows(windows, to_lanes(lanes), capacities))
+    at_once = join_times(simulate_windows([(block, costs)], to_lanes(lanes), capacities))
+    for column, expected in vars(at_once).items():
+        np.testing.assert_array_equal(getattr(in_pieces, column), expected)
 
 
 def test_asking_the_clock_does_not_change_the_past() -> None:

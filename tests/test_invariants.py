@@ -7,13 +7,27 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sim.schedule import HOST, Kind, Phase, Schedule
+from sim.schedule import HOST, Kind, Phase, Reason, Schedule
+from sim.strategies.registry import make_strategy, strategies
 from sim.timeline import Timeline
 from sim.workload import steps
 from tests.conservation import computed, differing, routed
 from tests.machines import slow_gpu
 from tests.occupancy import most_blocks, slot_faults
-from tests.runs import SETTINGS, WHOLE_BLOCKS, Case, check_all, every_setting, name_of, run, timed
+from tests.runs import (
+    ASKING,
+    SETTINGS,
+    WHOLE_BLOCKS,
+    Case,
+    cases_of,
+    check_all,
+    every_setting,
+    lossy,
+    name_of,
+    planned_and_said,
+    run,
+    timed,
+)
 
 
 @every_setting
@@ -22,9 +36,20 @@ def test_every_routed_token_is_computed_exactly_once(setting: str) -> None:
     expected = routed(where.trace(), where.model, where.batch)
 
     def fault(timeline: Timeline) -> object:
-        return differing(expected, computed(timeline.schedule))
+        lossy = "fidelity" in timeline.schedule.meta
+        return not lossy and differing(expected, computed(timeline.schedule))
 
     check_all(setting, fault)
+
+
+@every_setting
+def test_a_strategy_that_changes_routing_computes_exactly_what_it_says_that_it_ran(setting: str) -> None:
+    faults = {}
+    for case in filter(lossy, cases_of(setting)):
+        schedule, said = planned_and_said(case, SETTINGS[setting])
+        faults[name_of(case)] = differing(said, computed(schedule))
+    assert faults
+    assert not any(faults.values())
 
 
 @every_setting
@@ -40,13 +65,15 @@ def test_the_models_own_work_is_done_once_a_step_and_block(setting: str) -> None
             kinds = [Kind.ATTENTION, *([Kind.GATE, Kind.COMBINE] if moe else [])]
             kinds += [Kind.EXPERT] if model.shared_hidden or not moe else []
             expected.update((number, kind, layer, tokens) for kind in kinds)
+    by_table = Counter({op: n for op, n in expected.items() if op[1] != Kind.GATE})
 
     def fault(timeline: Timeline) -> object:
         ops = timeline.schedule.ops
         own = np.isin(ops.kind, (Kind.ATTENTION, Kind.GATE, Kind.COMBINE, Kind.HEAD, Kind.EXPERT)) & (ops.expert < 0)
         columns = (ops.step[own], ops.kind[own], ops.layer[own], ops.tokens[own])
         done = Counter(zip(*(column.tolist() for column in columns), strict=True))
-        return differing(expected, done)
+        runs_no_router = timeline.schedule.meta["strategy"] == "sida"
+        return differing(by_table if runs_no_router else expected, done)
 
     check_all(setting, fault)
 
@@ -80,7 +107,10 @@ def test_memory_is_never_over_budget_and_never_overwritten_while_read(setting: s
 
 @pytest.mark.parametrize("setting", ["batch", "odd blocks", "encoder and decoder, top-1"])
 def test_memory_is_safe_too_where_copies_run_far_ahead_of_compute(setting: str) -> None:
-    check_all(setting, lambda timeline: slot_faults(timed(timeline.schedule, slow_gpu())))
+    def fault(timeline: Timeline) -> object:
+        return timeline.schedule.clock_free and slot_faults(timed(timeline.schedule, slow_gpu()))
+
+    check_all(setting, fault)
 
 
 @every_setting
@@ -98,7 +128,7 @@ def test_every_expert_on_the_gpu_reads_a_slot_and_none_elsewhere_does(setting: s
 @every_setting
 @pytest.mark.parametrize("case", WHOLE_BLOCKS, ids=name_of)
 def test_streamed_blocks_never_take_more_buffers_than_they_say(case: Case, setting: str) -> None:
-    buffers = 1 + dict(case[1])["prefetch"]
+    buffers = make_strategy(case[0], **dict(case[1])).block_buffers
     assert most_blocks(run(case, setting)) <= buffers
     assert most_blocks(timed(run(case, setting).schedule, slow_gpu())) <= buffers
 
@@ -108,6 +138,7 @@ def test_a_block_starts_after_the_one_before_and_combines_after_all_its_experts(
     def fault(timeline: Timeline) -> object:
         ops, times = timeline.schedule.ops, timeline.times
         previous_s = combined_s = routed_s = 0.0
+        early_s: dict[int, float] = {}  # block -> when what was started for it ahead of time has ended
         faults = []
         for op in range(len(ops)):
             kind, start_s, end_s = Kind(ops.kind[op]), times.start_s[op], times.end_s[op]
@@ -117,11 +148,14 @@ def test_a_block_starts_after_the_one_before_and_combines_after_all_its_experts(
             elif kind == Kind.GATE:
                 faults += [op] if start_s < previous_s else []
                 routed_s = end_s
+            elif ops.reason[op] == Reason.PRECOMPUTE:
+                faults += [op] if start_s < routed_s else []
+                early_s[int(ops.layer[op])] = max(early_s.get(int(ops.layer[op]), 0.0), end_s)
             elif kind == Kind.EXPERT or (kind == Kind.SEND):
                 faults += [op] if start_s < routed_s else []
                 combined_s = max(combined_s, end_s)
             elif kind == Kind.COMBINE:
-                faults += [op] if start_s < combined_s else []
+                faults += [op] if start_s < max(combined_s, early_s.pop(int(ops.layer[op]), 0.0)) else []
                 combined_s = end_s
         return faults
 
@@ -149,19 +183,25 @@ def test_routing_is_known_to_the_host_before_it_dispatches_an_expert_for_it(sett
         gate_end_s = {
             (int(ops.step[op]), int(ops.layer[op])): times.end_s[op] for op in np.flatnonzero(ops.kind == Kind.GATE)
         }
-        experts = np.flatnonzero((ops.kind == Kind.EXPERT) & (ops.expert >= 0))
-        return [op for op in experts if times.dispatched_s[op] < gate_end_s[int(ops.step[op]), int(ops.layer[op])]]
+        routed = (ops.kind == Kind.EXPERT) & (ops.expert >= 0)
+        if not strategies()[timeline.schedule.meta["strategy"]].routing_on_host:
+            routed &= ops.reason != Reason.HIT  # found by the GPU itself among all experts of the block
+        experts = np.flatnonzero(routed)
+        known_s = (gate_end_s.get((int(ops.step[op]), int(ops.layer[op])), 0.0) for op in experts)  # 0: from a table
+        return [op for op, end_s in zip(experts, known_s, strict=True) if times.dispatched_s[op] < end_s]
 
     check_all(setting, fault)
 
 
 @every_setting
-def test_schedules_are_valid_clock_free_and_end(setting: str) -> None:
+def test_schedules_are_valid_and_end_and_ask_no_clock_unless_they_say_so(setting: str) -> None:
     def fault(timeline: Timeline) -> object:
         schedule, times = timeline.schedule, timeline.times
         schedule.validate()
         ends = np.isfinite(times.end_s).all() and (times.end_s >= times.start_s).all()
-        return not (schedule.clock_free and ends and not times.cancelled.any() and schedule.lanes[0].name == HOST)
+        asks = schedule.meta["strategy"] in ASKING
+        clock_free = schedule.clock_free and not times.cancelled.any()
+        return not ((asks or clock_free) and ends and schedule.lanes[0].name == HOST)
 
     check_all(setting, fault)
 

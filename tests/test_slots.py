@@ -62,6 +62,63 @@ def test_source_is_the_load_that_brings_the_weights() -> None:
     assert slots.source(A) == (12,)
 
 
+def test_a_load_that_may_be_cancelled_does_not_hide_the_one_before_it() -> None:
+    """Op 2 still fills the slot when op 4, queued behind it, is cancelled: op 5 has to wait for both."""
+    slots = Slots(1)
+    slots.take(A)
+    slots.fill(A, 2, H2D)
+    slots.give_up(A)
+    slots.take(B)
+    slots.fill(B, 4, H2D)
+    slots.doubt(4)
+    slots.give_up(B)
+    assert slots.take(C)[1] == [2, 4]
+
+
+def test_a_withdrawn_load_leaves_its_slot_first_in_the_queue_and_as_it_was() -> None:
+    slots = Slots(3, [A])
+    slots.use(A, 3, GPU)
+    slots.take(B)
+    slots.fill(B, 4, H2D)
+    slots.give_up(B)  # queue: 2, 1
+    slots.take(C)
+    slots.fill(C, 5, H2D)
+    slots.doubt(5)
+    slots.undo(5)  # queue: 2, 1
+    assert (C in slots, slots.free, slots.take(C)) == (False, 2, (2, []))
+    slots.fill(C, 6, H2D)
+    assert slots.reclaim(B)
+    assert slots.source(B) == (4,)
+    slots.give_up(B)
+    assert slots.take((1, 1)) == (1, [4])
+
+
+def test_weights_can_be_taken_back_until_their_slot_is_promised_to_others() -> None:
+    slots = Slots(2, [A, B])
+    slots.give_up(A)
+    slots.give_up(B)
+    assert slots.reclaim(A)
+    assert not slots.reclaim(A), "it is in a slot"
+    assert not slots.reclaim(C), "it never was in one"
+    slots.take(C)
+    slots.fill(C, 7, H2D)
+    assert not slots.reclaim(B)
+
+
+def test_only_the_last_load_into_a_slot_that_nobody_reads_can_be_undone() -> None:
+    slots = Slots(1)
+    slots.take(A)
+    slots.fill(A, 2, H2D)
+    with pytest.raises(ScheduleError, match="op 3 is not the load of an expert that has its slot still"):
+        slots.undo(3)
+    slots.use(A, 9, GPU)
+    with pytest.raises(ScheduleError, match="op 9 reads the weights that op 2 was withdrawn from bringing"):
+        slots.undo(2)
+    slots.give_up(A)
+    with pytest.raises(ScheduleError, match="op 2 is not the load"):
+        slots.undo(2)
+
+
 def test_more_experts_than_slots_cannot_start() -> None:
     with pytest.raises(ScheduleError, match=r"2 experts cannot start in 1 slots: \(0, 2\)"):
         Slots(1, [A, B])

@@ -29,7 +29,7 @@ def test_two_strategies_share_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "knobs", "complaint"),
     [
-        ("cache", {"policy": "mru"}, r"strategies\.policy: .*'lru', 'lfu' or 'fifo'"),
+        ("cache", {"policy": "mru"}, r"strategies\.policy: .*'lru', 'lfu', 'fifo', .*or 'window'"),
         ("cache", {"policy": None}, r"strategies\.policy: "),
         ("cache", {"spare": -1}, r"strategies\.spare: .*greater than or equal to 0"),
         ("cache", {"spare": 1.5}, r"strategies\.spare: .*\(got 1\.5\)"),
@@ -39,6 +39,9 @@ def test_two_strategies_share_nothing() -> None:
         ("cache", {"priority": 1}, r"strategies\.priority: .*\(got 1\)"),
         ("on-demand", {"placeholders": 0}, r"strategies\.placeholders: .*greater than 0"),
         ("fiddler", {"cpu_below": -1}, r"strategies\.cpu_below: .*greater than or equal to 0"),
+        ("fiddler", {"variant": "paper"}, r"strategies\.variant: .*'upstream' or 'daop'"),
+        ("daop", {"first_predicted": 0}, r"strategies\.first_predicted: .*greater than 0"),
+        ("daop", {"latency_cpu_ms": 0.0}, r"strategies\.latency_cpu_ms: .*greater than 0"),
         ("oracle", {"horizon": -1}, r"strategies\.horizon: .*greater than or equal to 0"),
         ("layer-streaming", {"prefetch": 0}, r"strategies\.prefetch: "),
     ],

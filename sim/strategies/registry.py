@@ -22,6 +22,16 @@ _BUILT_IN = {
     "cache": "cache:Cache",
     "fiddler": "fiddler:Fiddler",
     "oracle": "oracle:Oracle",
+    "deepspeed-mii": "deepspeed_mii:DeepSpeedMii",
+    "accelerate": "accelerate:Accelerate",
+    "llama-cpp": "llama_cpp:LlamaCpp",
+    "mixtral-offloading": "mixtral_offloading:MixtralOffloading",
+    "pre-gated": "pre_gated:PreGated",
+    "daop": "daop:Daop",
+    "moe-ondemand": "moe_ondemand:MoEOnDemand",
+    "sida": "sida:Sida",
+    "standard": "standard:Standard",
+    "moe-infinity": "moe_infinity:MoEInfinity",
 }
 
 
