@@ -63,7 +63,7 @@ def run_entry(case: Case, entry: Entry) -> RunResult:
 def plan_entry(case: Case, entry: Entry, costs: CostModel) -> Schedule:
     """What one strategy decides."""
     named = entry.predictor
-    predictor = None if named is None else make_predictor(named, case.model, case.spec.seed)
+    predictor = None if named is None else make_predictor(named, case.model, case.spec.seed, case.calibration)
     return plan(
         entry.strategy(),
         case.model,

@@ -29,6 +29,9 @@ _LOSSY: dict[str, _Cell] = {  # shown as soon as one strategy does not follow th
     "other\nexperts": lambda run: percent(run.summary.fidelity.changed if run.summary.fidelity else 0.0),
     "gate\nlost": lambda run: percent(run.summary.fidelity.mass_lost if run.summary.fidelity else 0.0),
 }
+_PREDICTING: dict[str, _Cell] = {  # shown as soon as one strategy asks a predictor
+    "predictor\nrecall": lambda run: percent(run.summary.prediction.recall if run.summary.prediction else None),
+}
 
 
 def print_results(result: ScenarioResult) -> None:
@@ -36,7 +39,8 @@ def print_results(result: ScenarioResult) -> None:
     console = terminal()
     table = new_table(" · ".join(dict.fromkeys((result.title, f"{result.model.name} on {result.machine.name}"))))
     table.add_column("strategy", no_wrap=True)
-    columns = _COLUMNS | (_LOSSY if any(run.summary.fidelity for run in result.runs) else {})
+    columns = _COLUMNS | (_PREDICTING if any(run.summary.prediction for run in result.runs) else {})
+    columns |= _LOSSY if any(run.summary.fidelity for run in result.runs) else {}
     for title in columns:
         table.add_column(title, justify="right")
     for run in result.runs:

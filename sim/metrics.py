@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.fidelity import Fidelity, fidelity
+from sim.prediction import Prediction, prediction
 from sim.schedule import Kind, Phase, Reason, Schedule
 from sim.timeline import Timeline
 
@@ -21,7 +22,7 @@ class Summary:
 
     TTFT is the median over batches, from the batch's start to the end of its prefill. TPOT is over decode steps.
     The hit rate is the share of (step, layer, expert) uses whose weights were resident or prefetched when routed.
-    `fidelity` is None for strategies that follow the router.
+    `fidelity` is None for strategies that follow the router, `prediction` for those that asked no predictor.
     """
 
     ttft_s: float | None
@@ -39,6 +40,7 @@ class Summary:
     n_ops: int
     utilisation: dict[str, float]
     fidelity: Fidelity | None = None
+    prediction: Prediction | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -61,14 +63,15 @@ def summarise(timeline: Timeline) -> Summary:
         tokens_per_s=int(sequences.sum()) / total_s if total_s else 0.0,
         makespan_s=total_s,
         hit_rate=hit_rate(schedule),
-        prefetch_used=_prefetch_used(schedule),
-        bytes_loaded=moved_bytes(schedule, Kind.LOAD),
-        bytes_unloaded=moved_bytes(schedule, Kind.UNLOAD),
-        bytes_sent=moved_bytes(schedule, Kind.SEND),
+        prefetch_used=_prefetch_used(schedule, timeline.times.cancelled),
+        bytes_loaded=moved_bytes(schedule, Kind.LOAD, timeline.times.cancelled),
+        bytes_unloaded=moved_bytes(schedule, Kind.UNLOAD, timeline.times.cancelled),
+        bytes_sent=moved_bytes(schedule, Kind.SEND, timeline.times.cancelled),
         output_tokens=int(sequences.sum()),
         n_ops=len(schedule),
         utilisation={lane.name: timeline.busy_s(lane.name) / total_s if total_s else 0.0 for lane in schedule.lanes},
         fidelity=fidelity(schedule.meta),
+        prediction=prediction(schedule.meta),
     )
 
 
@@ -79,9 +82,9 @@ def hit_rate(schedule: Schedule) -> float | None:
     return float(np.isin(ops.reason[routed], _FROM_CACHE).mean()) if routed.any() else None
 
 
-def moved_bytes(schedule: Schedule, kind: Kind) -> int:
-    """Bytes that all ops of a transfer kind move."""
-    return int(schedule.ops.size_bytes[schedule.ops.kind == kind].sum())
+def moved_bytes(schedule: Schedule, kind: Kind, cancelled: NDArray[np.bool_] | bool = False) -> int:
+    """Bytes that all ops of a transfer kind move, but for those `cancelled`."""
+    return int(schedule.ops.size_bytes[(schedule.ops.kind == kind) & ~np.asarray(cancelled)].sum())
 
 
 def _step_seconds(timeline: Timeline) -> NDArray[np.float64]:
@@ -89,10 +92,10 @@ def _step_seconds(timeline: Timeline) -> NDArray[np.float64]:
     return np.diff(timeline.step_end_s, prepend=0.0)
 
 
-def _prefetch_used(schedule: Schedule) -> float | None:
+def _prefetch_used(schedule: Schedule, cancelled: NDArray[np.bool_]) -> float | None:
     """Share of prefetched experts that were then used before they left."""
     ops = schedule.ops
-    loads = int(((ops.kind == Kind.LOAD) & (ops.reason == Reason.PREFETCH)).sum())
+    loads = int(((ops.kind == Kind.LOAD) & (ops.reason == Reason.PREFETCH) & ~cancelled).sum())
     used = int(((ops.kind == Kind.EXPERT) & (ops.reason == Reason.PREFETCHED)).sum())
     return used / loads if loads else None
 

@@ -38,7 +38,7 @@ def plan(
         popularity = np.ones((model.n_moe_layers, model.n_experts), np.int64)
     if strategy.needs_predictor and predictor is None:
         raise InputError(f"{strategy.name} needs a predictor", field="predictor", remedy=PREDICTOR_REMEDY)
-    foresight = Foresight(trace, predictor)
+    foresight = Foresight(trace, predictor, reach=strategy.lookahead)
     world = World(
         model=model, precisions=precisions, n_slots=cached, popularity=popularity, foresight=foresight,
         calibration=calibration, costs=costs, seed=seed,
@@ -51,7 +51,8 @@ def plan(
     account = RoutingAccount(model.n_moe_layers)
     _walk(p, strategy, trace, batch, foresight, account)
     lossy = {"fidelity": account.to_meta()} if strategy.lossy else {}
-    return p.schedule(strategy=strategy.name, seed=seed, batch=batch, cached=cached, **lossy)
+    asked = {"prediction": foresight.account.to_meta()} if foresight.account.asked else {}
+    return p.schedule(strategy=strategy.name, seed=seed, batch=batch, cached=cached, **lossy, **asked)
 
 
 def check_trace(trace: RoutingTrace, model: MoEModel) -> None:
@@ -116,7 +117,7 @@ def _forward(
         if moe < 0:
             p.hidden = p.shared(layer)
             continue
-        ids = foresight.routing(moe)
+        ids = foresight.route(moe)
         weights = None if trace.weights is None else trace.weights[step.token_rows, moe]
         routed = tokens_of(ids, trace.missing)
         now = LayerPass(layer, moe, foresight.number, phase, tokens, routed, ids, weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,17 +15,22 @@ from sim.trace import ExpertIds, id_dtype
 Ids = NDArray[np.integer[Any]]
 
 
+class Sight(Enum):
+    """What a predictor is shown when it is asked: expert ids [token, k] in the router's order, or None."""
+
+    NOTHING = "nothing: it learns from what it observes"
+    EARLIER = "what the block `ahead` blocks before was routed to; None until that has been in this pass"
+    RECORD = "what the trace holds of that block's gate, applied `ahead` blocks early; None until it could have been"
+    TRUTH = "what it is asked for: the one stated channel to the future, for predictors that spoil it"
+
+
 class Predictor(Protocol):
-    """Guesses the experts that the tokens of a step need in a MoE layer.
+    """Guesses the experts that the tokens of a step need in a MoE layer, from what its `sight` shows it."""
 
-    `needs_truth` marks the one stated channel to the future: such a predictor is given the true ids [token, k], in
-    the router's order, and spoils them to a known accuracy. Others are given None and learn from what they observe.
-    """
-
-    needs_truth: ClassVar[bool]
+    sight: ClassVar[Sight]
 
     def predict(
-        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+        self, moe_layer: int, step: int, seen: Ids | None, /, *, ahead: int = 1, size: int | None = None
     ) -> ExpertIds:
         """Return ids [row, m], best first: a row a token, or one that holds for all; m is `size`, by default top-k.
 
@@ -32,7 +38,7 @@ class Predictor(Protocol):
         the dtype marks what is not guessed.
         """
 
-    def observe(self, moe_layer: int, ids: Ids) -> None:
+    def observe(self, moe_layer: int, ids: Ids, /) -> None:
         """Learn from the ids [token, k] that a layer has just been routed to."""
 
 
@@ -58,7 +64,7 @@ class RecallPredictor(_Counting):
     no share.
     """
 
-    needs_truth: ClassVar[bool] = True
+    sight: ClassVar[Sight] = Sight.TRUTH
 
     def __init__(
         self, n_layers: int, n_experts: int, *, recall: float | Sequence[float], decay: float = 1.0, seed: int = 0
@@ -122,7 +128,7 @@ def _spoilt(
 class PerfectPredictor:
     """Tells the truth."""
 
-    needs_truth: ClassVar[bool] = True
+    sight: ClassVar[Sight] = Sight.TRUTH
 
     def predict(
         self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
@@ -134,17 +140,35 @@ class PerfectPredictor:
         """Nothing to learn."""
 
 
+class RecordedPredictor:
+    """Says what was recorded: the gates' own decisions on the states of earlier layers."""
+
+    sight: ClassVar[Sight] = Sight.RECORD
+
+    def __init__(self, n_experts: int) -> None:
+        self._nothing: ExpertIds = np.empty((1, 0), id_dtype(n_experts))
+
+    def predict(
+        self, moe_layer: int, step: int, seen: Ids | None, *, ahead: int = 1, size: int | None = None
+    ) -> ExpertIds:
+        """Return the recorded ids, or the first `size` of them; none where no earlier layer could tell."""
+        return self._nothing if seen is None else seen[:, :size]  # type: ignore[return-value]
+
+    def observe(self, moe_layer: int, ids: Ids) -> None:
+        """Nothing to learn."""
+
+
 class PopularityPredictor(_Counting):
     """Always guesses the `size` experts that a layer was routed to most so far; ties go to the lower id."""
 
-    needs_truth: ClassVar[bool] = False
+    sight: ClassVar[Sight] = Sight.NOTHING
 
     def __init__(self, n_layers: int, n_experts: int, *, size: int) -> None:
         super().__init__(n_layers, n_experts)
         self._size = size
 
     def predict(
-        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+        self, moe_layer: int, step: int, seen: Ids | None, *, ahead: int = 1, size: int | None = None
     ) -> ExpertIds:
         """Return one row for all tokens; before anything was observed, an empty one."""
         counts = self.counts[moe_layer]
@@ -156,14 +180,14 @@ class PopularityPredictor(_Counting):
 class LastTokenPredictor:
     """Guesses that a layer needs what it needed in the step before."""
 
-    needs_truth: ClassVar[bool] = False
+    sight: ClassVar[Sight] = Sight.NOTHING
 
     def __init__(self, n_experts: int) -> None:
         self._n_experts = n_experts
         self._last: dict[int, ExpertIds] = {}
 
     def predict(
-        self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
+        self, moe_layer: int, step: int, seen: Ids | None, *, ahead: int = 1, size: int | None = None
     ) -> ExpertIds:
         """Return one row for all tokens: the layer's experts of the last step, ascending; before the first, none."""
         nothing: ExpertIds = np.empty((1, 0), id_dtype(self._n_experts))

@@ -79,13 +79,19 @@ class Strategy(ABC):
     block_buffers: int = 0  # 0: all non-expert weights stay on the GPU; n: they stream through n blocks' buffers
     needs_future: ClassVar[bool] = False
     needs_predictor: bool = False
+    lookahead: int = 1  # forward passes after the present one of which it may ask the predictor
     lossy: ClassVar[bool] = False  # runs other experts than the router's: the run reports its fidelity
     bracket: ClassVar[bool] = False  # may be larger than the machine: shown as what is out of reach
+    embedding_on_host: ClassVar[bool] = False  # the input embedding is looked up there
     routing_on_host: bool = True  # the host must see the router's result before it can go on
 
     def slots(self, model: MoEModel) -> int | None:
         """Expert slots that it cannot do with more or fewer of; None: as many as the scenario gives it."""
         return None
+
+    def host_experts(self, model: MoEModel) -> int:
+        """Routed experts that host memory holds; by default a copy of all, whatever is on the GPU."""
+        return model.n_slots_total
 
     def lanes(self) -> tuple[Lane, ...]:
         """The lanes that this strategy's schedules use."""

@@ -83,6 +83,11 @@ class RoutingTrace:
         """The id that marks a missing expert."""
         return int(np.iinfo(self.ids.dtype).max)
 
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """What has a row a token, by name: `ids`, and whichever of `weights`, `token_ids` and `predicted` there are."""
+        optional = {"weights": self.weights, "token_ids": self.token_ids, "predicted": self.predicted}
+        return {"ids": self.ids} | {name: values for name, values in optional.items() if values is not None}
+
     def sequence(self, index: int) -> Self:
         """Return a view of one sequence as a trace of its own."""
         return self.part(index, index + 1)
@@ -96,15 +101,15 @@ class RoutingTrace:
         self, chosen: slice | NDArray[np.bool_], offsets: NDArray[np.int64], prompt_tokens: NDArray[np.int64]
     ) -> Self:
         """Return some of the tokens, cut into sequences anew; a view if `chosen` is a slice."""
-        columns: dict[str, Any] = {name: values[chosen] for name, values in self._columns().items()}
+        columns: dict[str, Any] = {name: values[chosen] for name, values in self.columns().items()}
         return replace(self, **columns, offsets=offsets, prompt_tokens=prompt_tokens)
 
     def is_prompt(self) -> NDArray[np.bool_]:
         """Tell for every token whether it belongs to a prompt: [token]."""
-        lengths = np.diff(self.offsets)
-        position = np.arange(self.n_tokens) - np.repeat(self.offsets[:-1], lengths)
-        prompt: NDArray[np.bool_] = position < np.repeat(self.prompt_tokens, lengths)
-        return prompt
+        edges = np.zeros(self.n_tokens + 1, np.int8)
+        np.add.at(edges, self.offsets[:-1], 1)
+        np.add.at(edges, self.offsets[:-1] + self.prompt_tokens, -1)
+        return np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
 
     def decode_only(self) -> Self:
         """Return the trace without its prompts: itself if there are none, else a copy."""
@@ -134,7 +139,7 @@ class RoutingTrace:
     def save(self, path: str | Path) -> None:
         """Write one Arrow file (by custom `*.trace.arrow`), a row a sequence, atomically; equal traces, equal bytes."""
         columns: dict[str, Any] = {"prompt_tokens": self.prompt_tokens}
-        for name, values in self._columns().items():
+        for name, values in self.columns().items():
             flat = values if values.ndim == 1 else values.reshape(self.n_tokens, prod(values.shape[1:]))
             columns[name] = Ragged(self.offsets, flat)
         write_table(
@@ -179,10 +184,5 @@ class RoutingTrace:
             a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(mine.values(), theirs.values(), strict=True)
         )
 
-    def _columns(self) -> dict[str, NDArray[Any]]:
-        """What has a row a token."""
-        optional = {"weights": self.weights, "token_ids": self.token_ids, "predicted": self.predicted}
-        return {"ids": self.ids} | {name: values for name, values in optional.items() if values is not None}
-
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {**self._columns(), "offsets": self.offsets, "prompt_tokens": self.prompt_tokens}
+        return {**self.columns(), "offsets": self.offsets, "prompt_tokens": self.prompt_tokens}

@@ -14,7 +14,7 @@ from sim.errors import FormatError
 if TYPE_CHECKING:
     from sim.trace import ExpertIds, RoutingTrace
 
-_CHUNK_TOKENS = 65_536
+_CHUNK_TOKENS = 8192
 
 
 def check_shapes(trace: RoutingTrace) -> None:

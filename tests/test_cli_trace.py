@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scenarios.commands.trace import Format
 from scenarios.routing_presets import load_routing
 from sim.trace import RoutingTrace
+from sim.trace_import import IMPORTERS
 from tests.test_cli import moesim, refused
 
 
@@ -70,3 +72,18 @@ def test_wrong_input_is_refused_in_one_line(tmp_path: Path) -> None:
     many = refused("trace", "synth", "--like", "mixtral-8x7b", "--tokens", 3, "--sequences", 4, *out)
     assert "--sequences: there are only 3 tokens (got 4)" in many
     assert not (tmp_path / "x").exists()
+
+
+def test_every_format_that_can_be_read_can_be_named() -> None:
+    assert [each.value for each in Format] == list(IMPORTERS)
+
+
+def test_traces_are_joined_in_turns(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        options = ("--tokens", 20, "--sequences", 2, "--seed", seed, "--out", tmp_path / name)
+        moesim("trace", "synth", "--like", "mixtral-8x7b", *options)
+    said = moesim("trace", "join", tmp_path / "a", tmp_path / "b", "--in-turns", "--out", tmp_path / "both")
+    both = RoutingTrace.load(tmp_path / "both")
+    assert np.array_equal(both.sequence(1).ids, RoutingTrace.load(tmp_path / "b").sequence(0).ids)
+    assert "40 tokens in 4 sequences" in said
+    assert "needs two traces or more" in refused("trace", "join", tmp_path / "a", "--out", tmp_path / "c")

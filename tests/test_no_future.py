@@ -27,6 +27,7 @@ def told_of_the_next_block(case: Case) -> bool:
 
 PREDICTING = [case for case in HONEST if told_of_the_next_block(case)]
 SIDA = [case for case in HONEST if case[0] == "sida"]
+DAOP = [case for case in HONEST if case[0] == "daop"]
 
 
 def rerouted(trace: RoutingTrace, setting: Setting, step: int, moe: int) -> RoutingTrace:
@@ -127,7 +128,7 @@ def test_predictors_that_are_shown_no_truth_read_no_further_than_the_routers(ste
     other = rerouted(trace, where, step, moe)
     early = {}
     for predictor, but in honest_predictors(where):
-        for case in (case for case in PREDICTING + SIDA if case[0] not in ("pre-gated", but)):
+        for case in (case for case in PREDICTING + SIDA + DAOP if case[0] not in ("pre-gated", but)):
             a, b = (planned(case, where, each, predictor=predictor) for each in (trace, other))
             routers_say = wait_for_gate(a, step, where.model.moe_layers[moe]) + 1 if case not in SIDA else len(a)
             if (agreed := agreed_ops(a, b)) < routers_say:

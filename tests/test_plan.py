@@ -10,7 +10,7 @@ from sim.errors import InputError
 from sim.metrics import summarise
 from sim.model import MoEModel
 from sim.plan import plan
-from sim.predict import Ids, Predictor
+from sim.predict import Ids, Predictor, Sight
 from sim.program import Program
 from sim.schedule import Kind, Phase, Schedule
 from sim.slots import Key
@@ -135,7 +135,7 @@ def test_a_decoded_token_runs_through_the_decoder_alone() -> None:
 
 def test_the_predictor_is_told_only_the_layer_it_is_asked_about() -> None:
     class Told(Guess):
-        needs_truth = True
+        sight = Sight.TRUTH
 
         def __init__(self) -> None:
             self.asked: list[tuple[int, int, object]] = []

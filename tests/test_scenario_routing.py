@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scenarios.presets import load_model
-from scenarios.routing import part, recorded, synthetic
+from scenarios.routing import recorded, synthetic
 from scenarios.schema import TraceSpec, WorkloadSpec
 from sim.errors import FormatError
 from sim.model import MoEModel
@@ -60,13 +61,24 @@ def test_without_a_share_all_is_run_and_no_expert_is_known_to_be_popular(tmp_pat
     assert (routing.popularity == 1).all()
 
 
-def test_part_keeps_the_gate_weights_with_their_tokens(tmp_path: Path) -> None:
-    whole = save(tmp_path / "t.arrow", [2, 3, 4], [0, 1, 2])
-    weights = np.arange(9 * 2 * 2, dtype=np.float32).reshape(9, 2, 2)
-    with_weights = RoutingTrace(whole.ids, whole.offsets, whole.prompt_tokens, 4, weights)
-    middle = part(with_weights, 1, 2)
-    assert middle.weights is not None
-    assert np.array_equal(middle.weights, weights[2:5])
+@pytest.mark.parametrize(("lengths", "left"), [([20], slice(5, None)), ([2, 3, 4, 3], slice(2, None))])
+def test_gate_weights_tokens_and_predictions_go_with_their_tokens(
+    tmp_path: Path, lengths: list[int], left: slice
+) -> None:
+    trace = save(tmp_path / "t.arrow", lengths, [1] * len(lengths))
+    n = trace.n_tokens
+    columns = {
+        "weights": np.arange(n * 4, dtype=np.float32).reshape(n, 2, 2),
+        "token_ids": np.arange(n, dtype=np.int32),
+        "predicted": np.roll(trace.ids, 1, axis=0)[:, None],
+    }
+    whole = replace(trace, **columns)
+    whole.save(tmp_path / "t.arrow")
+    routing = recorded(TraceSpec(file="t.arrow"), tmp_path / "t.arrow")
+    assert routing.calibration is not None
+    for name, values in columns.items():
+        assert np.array_equal(getattr(routing.trace, name), values[left])
+        assert np.array_equal(getattr(routing.calibration, name), values[: left.start])
 
 
 def test_a_truncated_trace_is_refused(tmp_path: Path) -> None:

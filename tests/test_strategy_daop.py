@@ -9,7 +9,7 @@ import pytest
 from sim.errors import InputError
 from sim.metrics import summarise
 from sim.plan import plan
-from sim.predict import Ids, PerfectPredictor, RecallPredictor
+from sim.predict import Ids, PerfectPredictor, RecallPredictor, Sight
 from sim.schedule import Kind, Phase, Reason, Schedule
 from sim.strategies.daop import Daop
 from sim.strategies.registry import make_strategy
@@ -26,7 +26,7 @@ EIGHT = tiny_model(n_layers=8)
 class Says:
     """Predicts for each block what it was told to, whatever the token."""
 
-    needs_truth: ClassVar[bool] = False
+    sight: ClassVar[Sight] = Sight.NOTHING
 
     def __init__(self, of: dict[int, Sequence[int]]) -> None:
         self._of = of

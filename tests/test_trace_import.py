@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sim.errors import FormatError, InputError
 from sim.trace import RoutingTrace
-from sim.trace_import import IMPORTERS, import_bigmoe, import_npz, import_nvmoe
+from sim.trace_import import IMPORTERS, import_bigmoe, import_esft, import_npz, import_nvmoe, import_vllm
 from tests.traces import random_trace
 
 NVMOE = [
@@ -104,6 +104,19 @@ def test_npz_with_all_optional_arrays_is_read(tmp_path: Path) -> None:
     assert np.array_equal(trace.prompt_tokens, [2, 0])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_npz_tokens_and_predictions_are_read_too(tmp_path: Path, dtype: Any) -> None:
+    predicted = np.stack([TRACE.ids, TRACE.ids[::-1]], axis=1).astype(dtype)
+    predicted[:, :, 0] = np.iinfo(dtype).max
+    trace = import_npz(save_npz(tmp_path / "t.npz", TRACE, token_ids=np.arange(TRACE.n_tokens), predicted=predicted))
+    assert trace.token_ids is not None
+    assert trace.predicted is not None
+    assert trace.token_ids.tolist() == list(range(TRACE.n_tokens))
+    assert (trace.ahead, trace.predicted.dtype) == (2, np.uint8)
+    assert np.array_equal(trace.predicted[:, 1, 1], TRACE.ids[::-1, 1])
+    assert (trace.predicted[:, :, 0] == trace.missing).all()
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
 def test_npz_ids_of_any_width_keep_their_missing_mark(tmp_path: Path, dtype: Any) -> None:
     ids = TRACE.ids.astype(dtype)
@@ -132,6 +145,11 @@ def test_npz_ids_of_any_width_keep_their_missing_mark(tmp_path: Path, dtype: Any
         ({"weights": np.full(TRACE.ids.shape, np.nan)}, "t.npz: token 0, layer 0: gate weight must be finite"),
         ({"prompt_tokens": np.array([4, 0])}, "sequence 0: its prompt must have 0 to 3 tokens"),
         ({"meta": "{"}, "t.npz: "),
+        ({"token_ids": np.arange(6) / 2}, "token_ids must be integers, are float64"),
+        ({"token_ids": np.arange(6) - 1}, "token_ids must be from 0 to"),
+        ({"token_ids": np.arange(5)}, r"token_ids: must be int32 \(6,\)"),
+        ({"predicted": TRACE.ids}, r"predicted: must be uint8 \[token, ahead, layer, k\]"),
+        ({"predicted": TRACE.ids[:, None] + 40}, "predicted must be from 0 to 5, are from 40"),
     ],
 )
 def test_bad_npz_content_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -169,4 +187,6 @@ def test_every_importer_refuses_missing_and_alien_files(
 
 
 def test_the_formats_have_the_names_of_their_importers() -> None:
-    assert list(IMPORTERS.items()) == [("nvmoe", import_nvmoe), ("bigmoe", import_bigmoe), ("npz", import_npz)]
+    assert {
+        "nvmoe": import_nvmoe, "bigmoe": import_bigmoe, "vllm": import_vllm, "esft": import_esft, "npz": import_npz
+    } == IMPORTERS  # fmt: skip

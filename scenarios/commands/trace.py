@@ -27,12 +27,14 @@ class Format(StrEnum):
 
     NVMOE = "nvmoe"
     BIGMOE = "bigmoe"
+    VLLM = "vllm"
+    ESFT = "esft"
     NPZ = "npz"
 
 
 @app.command("import")
 def import_trace(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The file to read.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file to read, or the folder (esft).")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The trace to write, by custom *.trace.arrow.")],
     file_format: Annotated[Format, typer.Option("--format", help="What IN is.")],
 ) -> None:

@@ -28,6 +28,7 @@ _COLUMNS = (
     Column("TPOT p95", lambda run: run.summary.tpot_p95_s, SECONDS, "Time per output token, 95th percentile"),
     Column("End to end", lambda run: run.summary.tokens_per_s, TOKENS_PER_S, "Tokens put out over the whole run"),
     Column("Hit rate", lambda run: run.summary.hit_rate, SHARE, "Routed experts whose weights were on the GPU"),
+    Column("Predictor recall", lambda run: _recall(run), SHARE, "Routed experts that the run's predictor had named"),
     Column("Other experts", lambda run: _of(run, "changed"), SHARE, "Router's choices that ran on another expert"),
     Column(
         "Gate lost", lambda run: _of(run, "mass_lost"), SHARE, "Gate weight of the router's choices that did not run"
@@ -45,6 +46,11 @@ _COLUMNS = (
 def _of(run: RunResult, name: str) -> float | None:
     """A share of the run's fidelity to routing; 0 for a strategy that follows the router."""
     return getattr(run.summary.fidelity, name) if run.summary.fidelity else 0.0
+
+
+def _recall(run: RunResult) -> float | None:
+    """Realised recall; None for a strategy that asks no predictor."""
+    return run.summary.prediction.recall if run.summary.prediction else None
 
 
 def metrics_table(entries: Sequence[Entry]) -> Html:
