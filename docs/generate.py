@@ -10,11 +10,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+import system_pages
+
 from scenarios.machine_tables import tables
+from scenarios.published import document
+from scenarios.routing_report import parts as routing_parts
 
 ROOT = Path(__file__).resolve().parent.parent
+PAPERS = ROOT / "docs" / "data" / "papers.json"
 
 
 def first_scenario() -> str:
@@ -33,6 +39,11 @@ def first_scenario() -> str:
 DOCUMENTS: dict[str, Callable[[], Mapping[str, str]]] = {
     "README.md": lambda: {"quickstart": first_scenario()},
     "docs/machines.md": tables,
+    "docs/traces.md": lambda: routing_parts(ROOT / "docs" / "data" / "routing.json"),
+    "docs/papers.md": lambda: document.parts(PAPERS),
+    "docs/images/papers.svg": lambda: document.drawing(PAPERS),
+    "docs/findings.md": lambda: system_pages.parts("findings"),
+    **{f"docs/systems/{name}.md": partial(system_pages.parts, name) for name in system_pages.DRAWN},
 }
 
 

@@ -84,7 +84,7 @@ def test_query_and_key_norms_are_counted(norm: Any, params: int) -> None:
 def test_parts_sum_to_the_whole(name: str) -> None:
     model = load_model(name)
     blocks = sum(model.layer_params(layer) for layer in range(model.n_layers))
-    stacks = 2 if model.encoder_layers else 1
+    stacks = (model.encoder_layers > 0) + (model.encoder_layers < model.n_layers)
     ends = model.embedding_params + (0 if model.tied_embeddings else model.head_params)
     assert model.resident_params == blocks + stacks * model.one_norm_params + ends
     assert model.total_params == model.resident_params + model.n_slots_total * model.expert_params

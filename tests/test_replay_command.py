@@ -138,7 +138,7 @@ def test_formats_are_known_by_their_endings(trace_file: Path, tmp_path: Path) ->
         (["--capacity", "nan%"], "must be above 0"),
         (["--capacity", "many"], "must be from 1 to the 8 experts"),
         (["--capacity", "4GiB"], "the trace does not say how big an expert is"),
-        (["--format", "csv"], r"--format: unknown trace format \(got 'csv'\); use arrow, nvmoe, bigmoe, npz"),
+        (["--format", "csv"], r"--format: unknown trace format \(got 'csv'\); use arrow, nvmoe, bigmoe, vllm, esft, npz"),
         (["--format", "npz"], "truncated or not an .npz archive"),
     ],
 )
