@@ -6,7 +6,7 @@ CORE   := $(VENV)/.core
 DEV    := $(VENV)/.dev
 JOBS   ?= 2
 
-.PHONY: run test test-long lint bench docs clean
+.PHONY: run test test-long lint bench docs papers systems clean
 
 run: $(CORE)  ## the quickstart: compare strategies for Mixtral-8x7B on an A6000
 	$(BIN)/moesim run quickstart --out out/quickstart
@@ -25,8 +25,19 @@ lint: $(DEV)  ## style, types, import contract
 
 bench: $(DEV)  ## rates, printed beside a bare SimPy loop of the same run
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.replay
 
 docs: $(DEV)  ## regenerate what documents take from the program
+	$(BIN)/python docs/generate.py
+
+papers: $(DEV)  ## simulate all published figures, some minutes, and write what documents take from that
+	$(BIN)/moesim papers --out out/papers
+	cp out/papers/papers.json docs/data/papers.json
+	$(BIN)/python docs/generate.py
+
+systems: $(DEV)  ## run what the pages of systems and findings rest on, some minutes; needs a Chrome or Chromium
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[images]"
+	$(BIN)/python docs/system_pages.py
 	$(BIN)/python docs/generate.py
 
 clean:
@@ -38,5 +49,5 @@ $(CORE): pyproject.toml constraints.txt
 	touch $@
 
 $(DEV): $(CORE)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,hw]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,hf,hw]"
 	touch $@

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scenarios.commands import calibrate, execute, listing, run, schema, trace, validate
+from scenarios.commands import calibrate, crossover, execute, listing, papers, replay, run, schema, trace, validate
 from sim.errors import MoesimError
 
 INTERRUPTED = 130
@@ -39,8 +39,11 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("calibrate")(calibrate.calibrate)
+app.command("crossover")(crossover.crossover)
 app.command("execute")(execute.execute)
 app.command("validate")(validate.validate)
+app.command("replay")(replay.replay)
+app.command("papers")(papers.papers)
 app.command("list")(listing.list_names)
 app.command("schema")(schema.schema)
 app.add_typer(trace.app, name="trace")

@@ -35,9 +35,9 @@ def tables() -> dict[str, str]:
     presets = [_machine_row(load_machine(name)) for name in list_machines()]
     figures = [_figure_row(name, figure) for name, figure in efficiency().named().items()]
     return {
-        "machines": _markdown(_MACHINE_HEAD, presets),
-        "efficiency": _markdown(("figure", "value", "what it is, and where it comes from"), figures),
-        "stacks": _markdown(_STACK_HEAD, [_stack_row(name, stack) for name, stack in stacks().items()]),
+        "machines": markdown_table(_MACHINE_HEAD, presets),
+        "efficiency": markdown_table(("figure", "value", "what it is, and where it comes from"), figures),
+        "stacks": markdown_table(_STACK_HEAD, [_stack_row(name, stack) for name, stack in stacks().items()]),
     }
 
 
@@ -67,6 +67,8 @@ def _figure_row(name: str, figure: Share | Constant) -> list[str]:
 
 def _stack_row(name: str, stack: Stack) -> list[str]:
     dispatch = [_us(stack.dispatch_s[kind]) for kind in ("attention", "gate", "expert", "combine", "head", "load")]
+    if stack.grouped_experts:
+        dispatch[2] += " for all of a token's"
     return [f"`{name}`", *dispatch, _us(stack.sync_s), _us(stack.handoff_s["cpu"]), stack.copies, stack.source]
 
 
@@ -86,5 +88,6 @@ def _us(seconds: float) -> str:
     return f"{seconds * 1e6:.3g}"
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))

@@ -57,9 +57,9 @@ def resolve(file: ScenarioFile) -> Case:
     """Resolve all names of a scenario; raises InputError, with the line at fault, for what cannot be."""
     spec = file.spec
     with file.at("model"):
-        model = load_model(_named("model", spec.model, file))
+        model = load_model(named("model", spec.model, file))
     with file.at("machine"):
-        machine = load_machine(_named("machine", spec.machine, file))
+        machine = load_machine(named("machine", spec.machine, file))
     with file.at("machine_with"):
         machine = adjusted(machine, spec.machine_with)
     with file.at("stack"):
@@ -76,8 +76,8 @@ def resolve(file: ScenarioFile) -> Case:
     )
 
 
-def _named(field: str, name: str, file: ScenarioFile) -> str | Path:
-    """A name, or a path that a scenario states relative to its own folder."""
+def named(field: str, name: str, file: ScenarioFile) -> str | Path:
+    """A name of a model or machine, or a path that a scenario states relative to its own folder."""
     path = file.folder / name
     return path if field not in file.stated and path.is_file() else name
 
@@ -86,7 +86,7 @@ def _routing(file: ScenarioFile, model: MoEModel) -> Routing:
     spec = file.spec
     if spec.workload is not None:
         with file.at("workload"):
-            return synthetic(spec.workload, model, spec.seed)
+            return synthetic(spec.workload, model, spec.seed, file.folder)
     assert spec.trace is not None  # the schema sees to it
     with file.at("trace"):
         routing = recorded(spec.trace, file.folder / spec.trace.file)

@@ -129,9 +129,9 @@ class WorkloadSpec(Part):
     output: PositiveInt
     batch: PositiveInt = 1
     sequences: PositiveInt | None = Field(default=None, description="Default: one batch.")
-    style: Literal["mixtral", "generic"] | None = Field(
+    like: str | None = Field(
         default=None,
-        description="Routing like Mixtral's, or that of many small experts; default: by the number of experts.",
+        description="A routing preset, or the path of one; default: the model's own, else by the number of experts.",
     )
 
     @model_validator(mode="after")
@@ -144,7 +144,7 @@ class WorkloadSpec(Part):
 
 
 class TraceSpec(Part):
-    """Recorded routing: a file, and the share of it that serves for popularity only and is left out of the run."""
+    """Recorded routing: a file, and the share of it that serves for calibration and is left out of the run."""
 
     file: str
     calibrate_on: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -154,11 +154,12 @@ class TraceSpec(Part):
 class PredictorSpec(Part):
     """Who tells a prefetching strategy what the next MoE block will need.
 
-    next-layer: that block's gate on the present hidden state, which finds a share `recall` of the experts; perfect;
-    popularity: the most popular so far; last-token: what the block needed for the token before.
+    next-layer: that block's gate on the present hidden state, which finds a share `recall` of the experts; recorded:
+    the same as the trace has it; transitions: what followed the present block's experts in the calibration sequences;
+    popularity: the most popular so far; last-token: what the block needed for the token before; perfect.
     """
 
-    kind: Literal["next-layer", "perfect", "popularity", "last-token"] = "next-layer"
+    kind: Literal["next-layer", "recorded", "transitions", "popularity", "last-token", "perfect"] = "next-layer"
     recall: (
         Annotated[
             Annotated[Share, Tag(PLAIN)] | Annotated[list[Share], Tag(STRUCTURED)],

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from scenarios.cli import app
 from scenarios.machine_presets import list_machines
 from scenarios.presets import list_models
+from sim.cache import ONLINE
 from sim.schedule import Schedule
 from sim.strategies.registry import strategies
 from sim.timeline import Timeline
@@ -136,7 +137,7 @@ def test_the_scenario_schema_knows_the_knobs_of_every_strategy() -> None:
     choices = json.loads(moesim("schema"))["$defs"]["StrategySpec"]["anyOf"]
     knobs = {choice["properties"]["name"]["const"]: choice["properties"] for choice in choices}
     assert list(knobs) == list(strategies())
-    assert knobs["cache"]["policy"] == {"enum": ["lru", "lfu", "fifo"], "type": "string", "default": "lru"}
+    assert knobs["cache"]["policy"] == {"enum": [*ONLINE], "type": "string", "default": "lru"}
 
 
 @pytest.mark.parametrize(

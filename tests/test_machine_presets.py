@@ -18,7 +18,7 @@ every_preset = pytest.mark.parametrize("name", PRESETS)
 
 def test_the_machines_of_the_field_have_presets() -> None:
     boxes = {"a6000-i9-10980xe", "a100-80-xeon", "h100-sxm-xeon", "quadro-rtx-6000", "t4"}
-    assert set(PRESETS) == boxes | {f"rtx-{card}" for card in ("3060", "3070-ti", "3090", "4090", "5090")}
+    assert set(PRESETS) == boxes | {f"rtx-{card}" for card in ("2070-super", "3060", "3070-ti", "3090", "4090", "5090")}
     assert sorted(PRESETS) == PRESETS
 
 

@@ -54,7 +54,7 @@ def render(result: ScenarioResult) -> str:
     entries = rank(result.runs)
     sections = [section for section in _sections(result, entries) if section.content is not None]
     reference = brackets(entries)
-    return Template(_asset("report.html")).substitute(
+    return Template(asset("report.html")).substitute(
         title=join([result.title or f"{result.model.name} on {result.machine.name}"]),
         facts=join(tag("span", fact) for fact in headline(result)),
         verdict=verdict(entries, result.machine.name),
@@ -62,10 +62,10 @@ def render(result: ScenarioResult) -> str:
         links=join(tag("a", section.title, href=f"#{section.anchor}") for section in sections),
         sections=join(_markup(section) for section in sections),
         footer=join([_footer(result)]),
-        css=palette.css() + "".join(_asset(name) for name in _STYLES),
+        css=palette.css() + "".join(asset(name) for name in _STYLES),
         plotly=get_plotlyjs(),
         data=embed_json(data(entries)),
-        js="".join(_asset(name) for name in _SCRIPTS),
+        js="".join(asset(name) for name in _SCRIPTS),
     )
 
 
@@ -84,13 +84,13 @@ def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]
             "timeline",
             "Timeline",
             "All operations of a few steps, lane by lane. Drag to zoom, double-click for all; tap a reason to hide it.",
-            Html(_asset("gantt.html")),
+            Html(asset("gantt.html")),
         ),
         Section(
             "latency",
             "Latency per token",
             "Time of each decode step over the run. Tap a strategy to hide it.",
-            Html(_asset("latency.html")) if decodes else None,
+            Html(asset("latency.html")) if decodes else None,
         ),
         Section("memory", "Memory", None, memory_bars(entries, result.machine)),
         Section(
@@ -112,5 +112,6 @@ def _footer(result: ScenarioResult) -> str:
     return f"Times are {' and '.join(sources)} by moesim; the machine is {result.machine.origin}."
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the page's styles, scripts or markup."""
     return (_ASSETS / name).read_text(encoding="utf-8")

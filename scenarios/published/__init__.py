@@ -1,0 +1,1 @@
+"""What papers report, beside what the simulator says of the same setting."""
