@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.timing import Rate, rate
 from sim.replay import COMPILED, Replayer
-from sim.replay_accesses import trace_accesses
+from sim.replay.accesses import trace_accesses
 from sim.trace import RoutingTrace, id_dtype
 
 TOKENS, LAYERS, EXPERTS, TOP_K = 20_000, 16, 64, 8  # OLMoE's geometry

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from sim.cache import ONLINE
 from sim.errors import InputError
+from sim.importers import IMPORTERS
+from sim.importers.route_csv import read_route_csv
 from sim.replay import REFERENCES
-from sim.route_csv import read_route_csv
 from sim.trace import RoutingTrace
-from sim.trace_import import IMPORTERS
 
 CURVE_PERCENTS = (5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90)
 ARROW = "arrow"

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scenarios.table import percent, terminal
-from sim.replay_study import Study
+from sim.replay.study import Study
 
 _SPLIT_AT = 0.25
 _FEW = 3

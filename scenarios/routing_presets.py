@@ -14,7 +14,7 @@ from sim.errors import InputError
 from sim.files import write_text
 from sim.model import MoEModel
 from sim.synth import Style
-from sim.synth_fit import Goal
+from sim.synth.fit import Goal
 from sim.trace_stats import TraceStats
 
 STATISTICS = tuple(field.name for field in fields(TraceStats))

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from scenarios.routing_presets import list_routings, load_routing
 from scenarios.table import new_table
-from sim.synth_fit import TOLERANCES, Goal, synthetic_means
+from sim.synth.fit import TOLERANCES, Goal, synthetic_means
 
 SEEDS = (100, 101, 102)
 """Of synthetic traces that are compared; fits use others."""

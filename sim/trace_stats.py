@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.replay import Replayer
-from sim.replay_accesses import trace_accesses
+from sim.replay.accesses import trace_accesses
 from sim.trace import RoutingTrace
 from sim.trace_repeats import PerLayer, following, repeats
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim.activation import Match, MatrixCollection, RequestTracer, request_matrices, shares
+from sim.parts.activation import Match, MatrixCollection, RequestTracer, request_matrices, shares
 from sim.schedule import Phase
 from tests.listing import trace_of
 

@@ -8,8 +8,8 @@ import pytest
 
 from scenarios.commands.trace import Format
 from scenarios.routing_presets import load_routing
+from sim.importers import IMPORTERS
 from sim.trace import RoutingTrace
-from sim.trace_import import IMPORTERS
 from tests.test_cli import moesim, refused
 
 

@@ -11,7 +11,7 @@ from sim.cost import costs_of
 from sim.engine import simulate
 from sim.errors import ScheduleError
 from sim.machine import Machine
-from sim.misses import stream
+from sim.parts.misses import stream
 from sim.plan import plan
 from sim.program import HOST_LANE, Program, default_lanes
 from sim.schedule import Kind, Lane, Phase, Reason

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.degrade import degraded, settled
+from sim.parts.degrade import degraded, settled
 
 RESIDENT = {0, 1, 5}.__contains__
 POPULAR = [5, 0, 1, 2, 3, 4]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.exchange import exchanges
+from sim.parts.exchange import exchanges
 
 CPU, GPU = False, True
 

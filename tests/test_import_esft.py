@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.errors import FormatError, InputError
-from sim.import_esft import import_esft
+from sim.importers.esft import import_esft
 from sim.trace import RoutingTrace
 from tests.traces import random_trace
 

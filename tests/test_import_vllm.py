@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim.errors import FormatError
-from sim.import_vllm import import_vllm
+from sim.importers.vllm import import_vllm
 from sim.trace import RoutingTrace
 from tests.traces import random_trace
 

@@ -7,7 +7,7 @@ import pytest
 
 from sim.policies.future import NEVER, FutureIndex
 from sim.replay import Replayer
-from sim.replay_accesses import Accesses
+from sim.replay.accesses import Accesses
 
 lcs = pytest.importorskip("libcachesim", reason="needs the libcachesim package, which is built for Linux only")
 

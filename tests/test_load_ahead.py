@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from sim.load_ahead import LoadQueue
+from sim.parts.load_ahead import LoadQueue
+from sim.parts.resident import ExpertCache
 from sim.program import Program, default_lanes
-from sim.resident import ExpertCache
 from sim.schedule import Phase
 from tests.listing import lines, listing
 from tests.machines import BF16, tiny_model

@@ -8,7 +8,7 @@ import pytest
 
 from sim.cost import CostModel
 from sim.errors import InputError
-from sim.misses import cpu_is_cheaper, on_cpu, run_or_stream, side_by_side, stream
+from sim.parts.misses import cpu_is_cheaper, on_cpu, run_or_stream, side_by_side, stream
 from sim.program import Program, default_lanes
 from sim.schedule import Phase
 from sim.strategy import LayerPass, World

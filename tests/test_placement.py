@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.placement import decode_popularity, equal_share, most_popular, popular_placement
+from sim.parts.placement import decode_popularity, equal_share, most_popular, popular_placement
 from sim.strategy import World
 from tests.listing import trace_of
 from tests.machines import BF16, tiny_model

@@ -3,10 +3,10 @@ from __future__ import annotations
 from sim.clock import SimulatedClock
 from sim.cost import costs_of
 from sim.engine import simulate
-from sim.prefetching import PrefetchQueue
+from sim.parts.prefetching import PrefetchQueue
+from sim.parts.scored import ScoredCache
 from sim.program import Program, default_lanes
 from sim.schedule import Phase
-from sim.scored import ScoredCache
 from tests.machines import BF16, busy_machine, tiny_costs, tiny_model
 
 START = [(0, 0), (0, 1), (0, 2)]

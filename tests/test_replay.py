@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import replay as replay_module
 from sim.cache import ONLINE
 from sim.errors import InputError
 from sim.replay import COMPILED, STATIC_ORACLE, Replayer, missing_compiler
-from sim.replay_accesses import Accesses, trace_accesses
+from sim.replay import replayer as replay_module
+from sim.replay.accesses import Accesses, trace_accesses
 from tests.traces import random_trace
 
 needs_numba = pytest.mark.skipif(missing_compiler() is not None, reason="needs Numba")
@@ -161,7 +161,7 @@ def test_without_numba_the_results_are_the_same_and_the_user_is_told(monkeypatch
 
 @needs_numba
 def test_compiled_code_is_kept_on_disk() -> None:
-    from sim import replay_kernels
+    from sim.replay import kernels as replay_kernels
 
     Replayer(skewed(0)).run("sieve", 3)
     assert Path(replay_kernels.sieve.stats.cache_path).is_dir()

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim import replay_accesses
 from sim.errors import InputError
-from sim.replay_accesses import trace_accesses
+from sim.replay import accesses as replay_accesses
+from sim.replay.accesses import trace_accesses
 from sim.workload import accesses
 from tests.traces import random_trace, sequence_lists
 

@@ -8,7 +8,7 @@ import pytest
 
 from sim.cache import FutureIndex, make_policy, replay
 from sim.errors import InputError
-from sim.replay_study import Study, study
+from sim.replay.study import Study, study
 from sim.trace import RoutingTrace
 from sim.workload import accesses
 from tests.traces import random_trace

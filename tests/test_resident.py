@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from sim.parts.resident import ExpertCache
 from sim.program import Program, default_lanes
-from sim.resident import ExpertCache
 from sim.schedule import Phase
 from sim.slots import Key
 from tests.listing import lines, listing

@@ -8,7 +8,7 @@ import pytest
 
 from sim.cache import Policy, make_policy, replay
 from sim.errors import FormatError
-from sim.route_csv import read_route_csv
+from sim.importers.route_csv import read_route_csv
 from sim.workload import accesses
 
 # One turn of two prompt and two decode tokens, layers 1 and 3, top-2 of 4; llama.cpp skips the last layer of token 0.

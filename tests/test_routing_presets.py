@@ -10,7 +10,7 @@ from scenarios.routing import synthetic
 from scenarios.routing_presets import list_routings, load_routing, routing_of
 from scenarios.schema import WorkloadSpec
 from sim.errors import InputError
-from sim.synth_fit import TOLERANCES
+from sim.synth.fit import TOLERANCES
 
 
 @pytest.mark.parametrize("name", list_routings())

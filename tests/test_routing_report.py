@@ -7,7 +7,7 @@ import pytest
 
 from scenarios.routing_presets import list_routings, load_routing
 from scenarios.routing_report import SEEDS, Likeness, likeness, measure, parts
-from sim.synth_fit import TOLERANCES, Goal
+from sim.synth.fit import TOLERANCES, Goal
 
 MEASURED = Path(__file__).parent.parent / "docs" / "data" / "routing.json"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.scored import ScoredCache
+from sim.parts.scored import ScoredCache
 from tests.machines import tiny_model
 
 MODEL = tiny_model(n_layers=3, moe_layers=(0, 2), dense_hidden=10)  # block 2 is MoE block 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.split import Latencies, balanced, latencies, one_by_one
+from sim.parts.split import Latencies, balanced, latencies, one_by_one
 from sim.strategy import World
 from tests.machines import BF16, tiny_costs, tiny_model
 

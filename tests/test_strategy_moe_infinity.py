@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from sim.errors import InputError, ScheduleError
 from sim.metrics import summarise
+from sim.parts.scored import Score
 from sim.plan import plan
 from sim.program import Program
 from sim.schedule import Kind, Reason, Schedule
-from sim.scored import Score
 from sim.strategies.moe_infinity import EPSILON, MoEInfinity
 from sim.strategies.registry import make_strategy
 from sim.strategy import LayerPass

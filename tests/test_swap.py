@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+from sim.parts.swap import Swapper
 from sim.program import Program, default_lanes
 from sim.schedule import Kind, Phase
 from sim.slots import Key
-from sim.swap import Swapper
 from tests.hand_work import ops_where, timed
 from tests.listing import lines, listing
 from tests.machines import BF16, link, tiny_machine, tiny_model

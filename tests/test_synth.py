@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim import synth_router
 from sim.errors import InputError
 from sim.synth import Style, synthesize
+from sim.synth import router as synth_router
 from sim.trace import RoutingTrace
 from sim.trace_repeats import next_layer_recall
 from sim.trace_stats import entropy, stats

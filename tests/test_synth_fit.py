@@ -7,8 +7,8 @@ import pytest
 
 from sim.errors import InputError
 from sim.synth import Style, synthesize
-from sim.synth_fit import TOLERANCES, Goal, fit, goal_of, shortened, start_style, synthetic_means
-from sim.synth_sharpness import scaled, sharpened
+from sim.synth.fit import TOLERANCES, Goal, fit, goal_of, shortened, start_style, synthetic_means
+from sim.synth.sharpness import scaled, sharpened
 from tests.traces import random_trace
 
 TRUTH = Style(popularity=0.5, context=1.0, context_persistence=0.98, token=1.4, token_persistence=0.3, layer=0.5)

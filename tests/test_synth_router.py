@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sim.synth_router import Router, top_keys
-from sim.synth_style import Style
+from sim.synth.router import Router, top_keys
+from sim.synth.style import Style
 
 
 @given(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim.synth_states import Tasks, Wander
+from sim.synth.states import Tasks, Wander
 
 
 def positions(lengths: list[int]) -> NDArray[np.int64]:

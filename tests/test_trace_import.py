@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import FormatError, InputError
+from sim.importers import IMPORTERS, import_bigmoe, import_esft, import_npz, import_nvmoe, import_vllm
 from sim.trace import RoutingTrace
-from sim.trace_import import IMPORTERS, import_bigmoe, import_esft, import_npz, import_nvmoe, import_vllm
 from tests.traces import random_trace
 
 NVMOE = [

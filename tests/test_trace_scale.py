@@ -14,7 +14,7 @@ import pytest
 
 from sim import trace_repeats
 from sim.replay import Replayer, missing_compiler
-from sim.replay_accesses import trace_accesses
+from sim.replay.accesses import trace_accesses
 from sim.trace import RoutingTrace, id_dtype
 from sim.trace_repeats import following, repeats
 from sim.trace_stats import stats

@@ -54,7 +54,7 @@ def replay(
     from scenarios.replay_table import print_study
     from sim.files import write_text
     from sim.replay import missing_compiler
-    from sim.replay_study import study
+    from sim.replay.study import study
 
     if out is not None:
         check_folder(out)

@@ -39,7 +39,7 @@ def import_trace(
     file_format: Annotated[Format, typer.Option("--format", help="What IN is.")],
 ) -> None:
     """Turn another tool's recording into a trace."""
-    from sim.trace_import import IMPORTERS
+    from sim.importers import IMPORTERS
 
     trace = IMPORTERS[file_format](source)
     trace.save(target)

@@ -25,8 +25,8 @@ def fit(
     from scenarios.routing_presets import RoutingPreset
     from scenarios.routing_report import SEEDS, likeness, likeness_table
     from scenarios.table import terminal
-    from sim.synth_fit import fit, goal_of, shortened, start_style, synthetic_means
-    from sim.synth_sharpness import sharpened
+    from sim.synth.fit import fit, goal_of, shortened, start_style, synthetic_means
+    from sim.synth.sharpness import sharpened
     from sim.trace import RoutingTrace
 
     trace = RoutingTrace.load(file)

@@ -28,7 +28,7 @@ def report(
     from scenarios.routing_report import SEEDS, likeness, likeness_table
     from scenarios.table import terminal
     from sim.files import write_text
-    from sim.synth_fit import goal_of, synthetic_means
+    from sim.synth.fit import goal_of, synthetic_means
     from sim.trace import RoutingTrace
 
     goal = None

@@ -17,7 +17,7 @@ from scenarios.report.page import asset
 from scenarios.table import percent
 from sim.files import write_text
 from sim.replay import REFERENCES
-from sim.replay_study import Study
+from sim.replay.study import Study
 from sim.trace import RoutingTrace
 
 _ASSETS = files(__package__) / "assets"

@@ -13,8 +13,8 @@ from typing import Literal
 from pydantic import NonNegativeInt
 
 from sim.errors import InputError
-from sim.misses import stream
 from sim.model import MoEModel
+from sim.parts.misses import stream
 from sim.program import Program
 from sim.schedule import Reason
 from sim.slots import Key

@@ -9,10 +9,10 @@ from pydantic import NonNegativeInt
 
 from sim.cache import PolicyName
 from sim.errors import InputError
-from sim.misses import cpu_is_cheaper, from_cpu, stream, to_cpu
-from sim.placement import popular_placement
+from sim.parts.misses import cpu_is_cheaper, from_cpu, stream, to_cpu
+from sim.parts.placement import popular_placement
+from sim.parts.resident import ExpertCache
 from sim.program import Program, default_lanes
-from sim.resident import ExpertCache
 from sim.schedule import Lane, Reason
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World, resident_expert

@@ -25,15 +25,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from sim.degrade import settled
-from sim.exchange import swap
-from sim.misses import from_cpu, on_cpu, side_by_side, to_cpu
-from sim.placement import decode_popularity, popular_placement
+from sim.parts.degrade import settled
+from sim.parts.exchange import swap
+from sim.parts.misses import from_cpu, on_cpu, side_by_side, to_cpu
+from sim.parts.placement import decode_popularity, popular_placement
+from sim.parts.split import balanced, latencies, one_by_one
 from sim.plan import tokens_of
 from sim.program import Program
 from sim.schedule import Phase, Reason
 from sim.slots import Key
-from sim.split import balanced, latencies, one_by_one
 from sim.strategy import LayerPass, Strategy, World, distinct, resident_expert
 from sim.trace import ExpertIds
 

@@ -20,8 +20,8 @@ from typing import Literal
 
 from pydantic import NonNegativeInt
 
-from sim.misses import cpu_is_cheaper, on_cpu, run_or_stream, side_by_side
-from sim.placement import decode_popularity, most_popular
+from sim.parts.misses import cpu_is_cheaper, on_cpu, run_or_stream, side_by_side
+from sim.parts.placement import decode_popularity, most_popular
 from sim.program import Program
 from sim.schedule import Phase
 from sim.slots import Key

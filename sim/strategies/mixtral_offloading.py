@@ -14,13 +14,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sim.cache import make_policy
-from sim.placement import equal_share
+from sim.parts.placement import equal_share
+from sim.parts.swap import Swapper
 from sim.policy import Policy
 from sim.program import Program
 from sim.schedule import Phase, Reason
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World, resident_expert
-from sim.swap import Swapper
 
 
 class MixtralOffloading(Strategy):

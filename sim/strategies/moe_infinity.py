@@ -14,12 +14,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveInt
 
-from sim.activation import RequestTracer
-from sim.placement import popular_placement
-from sim.prefetching import PrefetchQueue
+from sim.parts.activation import RequestTracer
+from sim.parts.placement import popular_placement
+from sim.parts.prefetching import PrefetchQueue
+from sim.parts.scored import Exchange, Score, ScoredCache
 from sim.program import WORKER, Program, default_lanes
 from sim.schedule import Lane, Reason
-from sim.scored import Exchange, Score, ScoredCache
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World, resident_expert
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim.misses import run_or_stream
-from sim.placement import decode_popularity, popular_placement
+from sim.parts.misses import run_or_stream
+from sim.parts.placement import decode_popularity, popular_placement
 from sim.program import Program
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World

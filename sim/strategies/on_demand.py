@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from pydantic import PositiveInt
 
-from sim.misses import stream
-from sim.placement import popular_placement
+from sim.parts.misses import stream
+from sim.parts.placement import popular_placement
 from sim.program import Program
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World, resident_expert

@@ -23,13 +23,13 @@ from typing import Literal
 import numpy as np
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from sim.eager import looked_at, one_at_a_time
-from sim.hash_tables import HashTable, HashThread
-from sim.load_ahead import LoadQueue
 from sim.model import MoEModel
+from sim.parts.eager import looked_at, one_at_a_time
+from sim.parts.hash_tables import HashTable, HashThread
+from sim.parts.load_ahead import LoadQueue
+from sim.parts.resident import ExpertCache
 from sim.plan import tokens_of
 from sim.program import Program
-from sim.resident import ExpertCache
 from sim.schedule import Reason
 from sim.slots import Key
 from sim.strategies.cache import Cache

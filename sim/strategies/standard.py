@@ -8,7 +8,7 @@ its time grows with the number of experts. No parameters.
 
 from __future__ import annotations
 
-from sim.eager import looked_at, one_at_a_time
+from sim.parts.eager import looked_at, one_at_a_time
 from sim.program import Program
 from sim.schedule import Reason
 from sim.strategies.all_resident import AllResident

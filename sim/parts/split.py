@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim.kernel_cost import OpSize
-from sim.misses import machine_costs
+from sim.parts.misses import machine_costs
 from sim.program import CPU, H2D
 from sim.schedule import Kind
 from sim.strategy import World

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from sim.replay_kernels.heap import drop_first, drop_outdated, put
-from sim.replay_kernels.types import Counted, Keys, Starts
+from sim.replay.kernels.heap import drop_first, drop_outdated, put
+from sim.replay.kernels.types import Counted, Keys, Starts
 
 
 @njit(cache=True)

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sim.parts.resident import ExpertCache
 from sim.program import Program
-from sim.resident import ExpertCache
 from sim.schedule import Reason
 from sim.slots import Key
 

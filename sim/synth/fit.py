@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import InputError
-from sim.synth import Style, synthesize
+from sim.synth.draw import synthesize
+from sim.synth.style import Style
 from sim.trace import RoutingTrace
 from sim.trace_stats import CACHE_PERCENTS, POLICIES, stats
 

@@ -8,8 +8,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.synth_states import Floats, Positions, Tasks, Wander
-from sim.synth_style import Style
+from sim.synth.states import Floats, Positions, Tasks, Wander
+from sim.synth.style import Style
 
 _NOISE_VALUES = 2**18
 _WINDOW = 128

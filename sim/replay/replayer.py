@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sim.cache import FutureIndex, ReplayResult, make_policy, replay
 from sim.policies.s3fifo import queue_capacities
 from sim.policies.window import WINDOW
-from sim.replay_accesses import Accesses, Key
+from sim.replay.accesses import Accesses, Key
 
 STATIC_ORACLE = "static-oracle"
 REFERENCES = ("belady", STATIC_ORACLE)
@@ -52,7 +52,7 @@ class Replayer:
         return replay(cache, self._batches, self.accesses.batch_weights() if policy == "mrs" else None)
 
     def _kernel(self, policy: str, capacity: int) -> tuple[int, int, int]:
-        from sim import replay_kernels as kernels
+        from sim.replay import kernels
 
         keys, starts, n_keys = self.accesses.keys, self.accesses.starts, self.accesses.n_keys
         shape = self.accesses.n_layers, self.accesses.n_experts
@@ -85,7 +85,7 @@ class Replayer:
 
     @cached_property
     def _next_uses(self) -> NDArray[np.int32]:
-        from sim.replay_kernels import next_uses
+        from sim.replay.kernels import next_uses
 
         return next_uses(self.accesses.keys, self.accesses.starts, self.accesses.n_keys)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sim.parts.scored import Exchange, ScoredCache
 from sim.program import Program
 from sim.schedule import Reason
-from sim.scored import Exchange, ScoredCache
 from sim.slots import Key
 
 PRIORITY = 1  # demand loads have 0

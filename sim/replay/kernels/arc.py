@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from sim.replay_kernels.rings import append, empty_rings, unlink
-from sim.replay_kernels.types import Counted, Keys, Starts
+from sim.replay.kernels.rings import append, empty_rings, unlink
+from sim.replay.kernels.types import Counted, Keys, Starts
 
 _ONCE, _AGAIN, _ONCE_EVICTED, _AGAIN_EVICTED = 0, 1, 2, 3
 

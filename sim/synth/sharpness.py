@@ -7,8 +7,9 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.synth import Style, synthesize
-from sim.synth_fit import Goal
+from sim.synth.draw import synthesize
+from sim.synth.fit import Goal
+from sim.synth.style import Style
 
 STRENGTHS = ("popularity", "task", "context", "token", "layer", "noise")
 _LAYERS = 4

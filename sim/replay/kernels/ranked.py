@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sim.replay_kernels.heap import drop_first, drop_outdated, put
-from sim.replay_kernels.types import Counted, Keys, Starts
+from sim.replay.kernels.heap import drop_first, drop_outdated, put
+from sim.replay.kernels.types import Counted, Keys, Starts
 
 NEVER = 2**31 - 1
 

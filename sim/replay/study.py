@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.replay import REFERENCES, STATIC_ORACLE, Replayer
-from sim.replay_accesses import trace_accesses
+from sim.replay.accesses import trace_accesses
+from sim.replay.replayer import REFERENCES, STATIC_ORACLE, Replayer
 from sim.trace import RoutingTrace
 
 Counts = NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from sim.replay_kernels.types import Counted, Keys, Starts
+from sim.replay.kernels.types import Counted, Keys, Starts
 
 
 @njit(cache=True)

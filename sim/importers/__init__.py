@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sim.import_esft import import_esft
-from sim.import_npz import import_npz
-from sim.import_nvmoe import import_nvmoe
-from sim.import_vllm import import_vllm
-from sim.route_csv import read_route_csv
+from sim.importers.esft import import_esft
+from sim.importers.npz import import_npz
+from sim.importers.nvmoe import import_nvmoe
+from sim.importers.route_csv import read_route_csv
+from sim.importers.vllm import import_vllm
 from sim.trace import RoutingTrace
 
 
 def import_bigmoe(path: str | Path) -> RoutingTrace:
-    """Read the routing of a BigMoeOnEdge route CSV; `sim.route_csv.read_route_csv` gives its cache record too."""
+    """Read the routing of a BigMoeOnEdge route CSV; `read_route_csv` gives its cache record too."""
     return read_route_csv(path).trace
 
 

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import InputError
-from sim.synth_router import Router
-from sim.synth_style import Style
+from sim.synth.router import Router
+from sim.synth.style import Style
 from sim.trace import RoutingTrace, id_dtype
-
-__all__ = ["Style", "synthesize"]
 
 _CHUNK_TOKENS = 4096  # part of the recipe: other chunks draw other traces
 _MOST_EXPERTS = 2**14

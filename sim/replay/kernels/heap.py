@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sim.replay_kernels.types import Keys
+from sim.replay.kernels.types import Keys
 
 
 @njit(cache=True)

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 
 from sim.policies.s3fifo import MOST_USES, PROMOTED
-from sim.replay_kernels.rings import append, empty_rings, unlink
-from sim.replay_kernels.types import Counted, Counts, Keys, Rings, Starts
+from sim.replay.kernels.rings import append, empty_rings, unlink
+from sim.replay.kernels.types import Counted, Counts, Keys, Rings, Starts
 
 _SMALL, _MAIN, _GHOST = 0, 1, 2
 

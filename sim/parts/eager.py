@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sim.misses import machine_costs
+from sim.parts.misses import machine_costs
 from sim.program import Program
 from sim.schedule import Kind, Reason
 from sim.strategy import LayerPass, World, resident_expert
