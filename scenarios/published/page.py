@@ -37,8 +37,8 @@ def render(files: Sequence[PaperFile], outcomes: Outcomes) -> str:
         title="Published and simulated",
         facts=join([tag("span", f"{len(files)} sources"), tag("span", f"{len(points)} figures")]),
         verdict=Html(
-            f"<strong>{met} of {len(points)}</strong> published figures are met within the tolerance that was "
-            "fixed before looking. No input was tuned to meet one."
+            f"<strong>{met} of {len(points)}</strong> published figures are met within their tolerance. "
+            "No input was tuned to meet one."
         ),
         brackets="",
         links=join(tag("a", file.spec.title, href=f"#{file.name}") for file in files),

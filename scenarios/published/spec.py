@@ -35,7 +35,7 @@ def _tolerance(value: Any) -> Any:
 
 
 class Tolerance(Part):
-    """How far a simulated value may lie from the reported one; fixed before looking."""
+    """How far a simulated value may lie from the reported one, to be fixed before looking."""
 
     share: float | None = None
     absolute: float | None = None
