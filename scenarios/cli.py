@@ -23,6 +23,9 @@ class _Group(TyperGroup):
         except MoesimError as error:
             typer.echo(f"moesim: error: {error}", err=True)
             raise typer.Exit(WRONG_INPUT) from error
+        except MemoryError as error:
+            typer.echo(f"moesim: error: not enough memory: {error}; ask for fewer tokens at once", err=True)
+            raise typer.Exit(WRONG_INPUT) from error
         except KeyboardInterrupt as error:
             typer.echo("moesim: interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from error

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from scenarios.load import check_scenario
+from scenarios.load import ScenarioFile, check_scenario
 from scenarios.published.quantities import QUANTITIES
 from scenarios.resolve import resolve
 from scenarios.run import run_entry
 from scenarios.schema import Part, Scenario, did_you_mean, refusal
+from scenarios.table import number as plain
 from scenarios.vary import changed
 from scenarios.yaml_file import YamlFile
 from sim.errors import DoesNotFit, InputError
@@ -39,7 +40,7 @@ class Question(Part):
     scenario: dict[str, Any]
     vary: str = Field(description="cache, machine_with.link.gb_per_s, workload.prompt, predictor.recall, …")
     values: Annotated[list[float | int | str], Field(min_length=2)]
-    rivals: Annotated[list[str], Field(min_length=2)]
+    rivals: Annotated[list[str], Field(min_length=1)]
     quantity: RunQuantity = "tokens_per_s"
 
 
@@ -78,10 +79,10 @@ class Answer:
         return min(ratios), max(ratios)
 
     def _leader(self, i: int, present: str | None) -> str:
-        """The one that leads already, or else the first to be named, among those level with the best."""
-        best = max(self._height(label, i) for label in self.series)
-        level = [label for label in self.series if self._height(label, i) >= best / _LEVEL]
-        return present if present in level else level[0]
+        """The one that leads already if it is level with the best, else the best."""
+        best = max(self.series, key=lambda label: self._height(label, i))
+        level = present is not None and self._height(present, i) >= self._height(best, i) / _LEVEL
+        return present if present is not None and level else best
 
     def _height(self, label: str, i: int) -> float:
         """How good a value is: higher is better, and ratios are those of the quantity."""
@@ -134,20 +135,31 @@ def _readings(
     return found
 
 
+def labelled(file: ScenarioFile) -> dict[str, Any]:
+    """The scenario with each strategy's label written out, so that a label stays when a knob changes."""
+    given = file.source.data["strategies"]
+    entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in given]
+    titles = [spec.title for spec in file.spec.strategies]
+    return file.source.data | {"strategies": [e | {"label": t} for e, t in zip(entries, titles, strict=True)]}
+
+
 def contenders(scenario: Scenario) -> list[str]:
     """The labels of all strategies but the brackets, which are no rivals of what has to fit."""
     return [spec.title for spec in scenario.strategies if not strategies()[spec.name].bracket]
 
 
 def number(value: float | int | str) -> float:
-    """A value as a place on an axis; a share such as 47% counts in percent."""
-    return float(value.rstrip("% ")) if isinstance(value, str) else float(value)
+    """A value as a place on an axis; a share such as 47% counts in percent, and NaN is what has no place."""
+    try:
+        return float(value.rstrip("% ")) if isinstance(value, str) else float(value)
+    except ValueError:
+        return math.nan
 
 
 def in_words(found: Answer, vary: str) -> str:
     """Who is ahead of whom, where."""
     unit = " %" if any(isinstance(value, str) for value in found.values) else ""
-    if found.better is None:
+    if found.better is None or any(math.isnan(number(value)) for value in found.values):
         return ""
     leaders = found.leaders()
     if not leaders:
@@ -166,11 +178,12 @@ def table(found: Answer, vary: str, unit: str) -> str:
     """The series as Markdown."""
     head = f"| {vary} | " + " | ".join(f"{label}, {unit}" for label in found.series) + " |"
     rows = [
-        f"| {value} | " + " | ".join(_cell(found.series[label][i]) for label in found.series) + " |"
+        f"| {value} | " + " | ".join(cell(found.series[label][i]) for label in found.series) + " |"
         for i, value in enumerate(found.values)
     ]
     return "\n".join([head, "|---|" + "---|" * len(found.series), *rows])
 
 
-def _cell(value: float) -> str:
-    return "does not fit" if math.isnan(value) else f"{value:.3g}"
+def cell(value: float) -> str:
+    """A reading in a table."""
+    return "does not fit" if math.isnan(value) else plain(value)

@@ -105,7 +105,7 @@ def _cached(strategy: Strategy, stated: int | str | None, common: int | str, set
             f"contradicts {strategy.name}, which has exactly {needed} expert slots",
             field="cache",
             value=stated,
-            remedy="leave it out",
+            remedy="leave `cache` out",
         )
     return needed
 
@@ -114,13 +114,15 @@ def _count(size: int | str, strategy: Strategy, setting: Setting) -> int:
     total = setting.model.n_slots_total
     if size == "all":
         return total
+    share = setting.model.n_moe_layers if strategy.equal_shares else 1
     if size == "auto":
-        return fitting_slots(
+        fitting = fitting_slots(
             setting.model, setting.precisions, setting.machine, extra_slots=strategy.extra_slots,
             block_buffers=strategy.block_buffers, embedding_on_host=strategy.embedding_on_host, **setting.requests,
         )  # fmt: skip
+        return fitting // share * share
     if isinstance(size, str):
-        return int(total * float(size.rstrip("% ")) / 100)
+        return int(total * float(size.rstrip("% ")) / 100) // share * share
     if size > total:
         raise InputError(
             f"{setting.model.name} has only {total} routed experts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -32,23 +33,39 @@ _LOSSY: dict[str, _Cell] = {  # shown as soon as one strategy does not follow th
 _PREDICTING: dict[str, _Cell] = {  # shown as soon as one strategy asks a predictor
     "predictor\nrecall": lambda run: percent(run.summary.prediction.recall if run.summary.prediction else None),
 }
+_EXPENDABLE = (  # the first to go where a terminal is narrow
+    next(title for title in _COLUMNS if title.startswith("busy")),
+    *("GPU\nGB", "GB per\ntoken", "cached", "TPOT\np95", *_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
+)
 
 
 def print_results(result: ScenarioResult) -> None:
-    """Print one row a strategy, and below it what there is to beware of."""
+    """Print one row a strategy, in as many columns as the terminal has room for, and what there is to beware of."""
     console = terminal()
-    table = new_table(" · ".join(dict.fromkeys((result.title, f"{result.model.name} on {result.machine.name}"))))
-    table.add_column("strategy", no_wrap=True)
     columns = _COLUMNS | (_PREDICTING if any(run.summary.prediction for run in result.runs) else {})
     columns |= _LOSSY if any(run.summary.fidelity for run in result.runs) else {}
+    left_out, roomy = [], console.options.update(max_width=_WIDE)
+    for title in (name for name in _EXPENDABLE if name in columns):
+        if Measurement.get(console, roomy, _table(result, columns)).maximum <= console.width:
+            break
+        left_out.append(title.replace("\n", " "))
+        columns = {name: cell for name, cell in columns.items() if name != title}
+    console.print(_table(result, columns))
+    if left_out:
+        console.print(f"left out for want of width: {', '.join(left_out)}", style="dim", soft_wrap=True)
+    for warning, labels in _by_warning(result.runs).items():
+        console.print(Text(f"! {', '.join(labels)}: {warning}", style="yellow"), soft_wrap=True)
+
+
+def _table(result: ScenarioResult, columns: dict[str, _Cell]) -> Table:
+    table = new_table(" · ".join(dict.fromkeys((result.title, f"{result.model.name} on {result.machine.name}"))))
+    table.add_column("strategy", no_wrap=True)
     for title in columns:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for run in result.runs:
         label = run.label if run.fits else f"({run.label})"
         table.add_row(label, *(cell(run) for cell in columns.values()), style=None if run.fits else "dim")
-    console.print(table)
-    for warning, labels in _by_warning(result.runs).items():
-        console.print(Text(f"! {', '.join(labels)}: {warning}", style="yellow"), soft_wrap=True)
+    return table
 
 
 def new_table(title: str) -> Table:

@@ -64,8 +64,14 @@ class KernelCost:
                 self._warnings[f"{device} {name} of shape {shape} in {precision} was not measured: roofline"] = None
         for key in (f"{device}.{name}.{precision}", f"{device}.{name}"):
             if key in self._stack.slowdown:
+                self._warn_of_slowdown(device, precision, self._stack.slowdown[key])
                 return seconds * self._stack.slowdown[key], need.read_bytes
         return seconds, need.read_bytes
+
+    def _warn_of_slowdown(self, device: str, precision: str, factor: float) -> None:
+        if factor > 1:
+            where = f"{precision} has no fused {device.upper()} kernels on this stack"
+            self._warnings[f"{where} and takes {factor:.1f} times as long; is it the right `stack`?"] = None
 
     def share(self, expert: int) -> int:
         """Experts that one launch serves: a token's k, if the stack groups a layer's routed experts."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sim.clock import SimulatedClock
 from sim.cost import CostModel
-from sim.errors import InputError
+from sim.errors import InputError, ScheduleError
 from sim.fidelity import RoutingAccount
 from sim.foresight import Foresight
 from sim.model import MoEModel
@@ -122,10 +122,22 @@ def _forward(
         routed = tokens_of(ids, trace.missing)
         now = LayerPass(layer, moe, foresight.number, phase, tokens, routed, ids, weights)
         ran = strategy.moe_layer(p, now)
+        _check_computed(p, strategy, layer, routed)
         if strategy.lossy:
             account.add(phase, moe, ids, weights, ran)
         foresight.observe(moe)
     p.wait(p.head())
+
+
+def _check_computed(p: Program, strategy: Strategy, layer: int, routed: dict[int, int]) -> None:
+    """Raise ScheduleError if a strategy that is to follow the router ran other experts, or on more or fewer tokens."""
+    computed = {expert: p.computed.pop((layer, expert)) for at, expert in list(p.computed) if at == layer}
+    if not strategy.lossy and computed != routed:
+        wrong = min(expert for expert in computed.keys() | routed if computed.get(expert) != routed.get(expert))
+        raise ScheduleError(
+            f"{strategy.name} ran expert {wrong} of block {layer} on {computed.get(wrong, 0)} tokens where the router "
+            f"chose it for {routed.get(wrong, 0)}; a strategy that changes routing has to set `lossy`"
+        )
 
 
 def tokens_of(ids: NDArray[np.unsignedinteger], missing: int) -> dict[int, int]:

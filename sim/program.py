@@ -35,6 +35,7 @@ class Program(Issuer):
         self.slots = Slots(n_slots, start_slots)
         self.expert_bytes = model.expert_bytes(precisions.experts)
         self.hidden: int | None = None  # the op that makes the present hidden state
+        self.computed: dict[Key, int] = {}  # tokens that experts were run on, until the planner has looked
         self._held: list[int] = []
 
     def begin_step(self, phase: Phase, batch: int, *, sequences: int, tokens: int, context: int) -> None:
@@ -68,6 +69,7 @@ class Program(Issuer):
     ) -> int:  # fmt: skip
         """A routed expert over `tokens` tokens; on the GPU its weights must be in a slot, or on their way."""
         key, slot, deps = (layer, expert), NO_SLOT, list(after)
+        self.computed[key] = self.computed.get(key, 0) + tokens
         if on == GPU:
             deps += self.slots.source(key)
             slot = self.slots.use(key, len(self._ops), self._lane[on])

@@ -82,6 +82,7 @@ class Strategy(ABC):
     lookahead: int = 1  # forward passes after the present one of which it may ask the predictor
     lossy: ClassVar[bool] = False  # runs other experts than the router's: the run reports its fidelity
     bracket: ClassVar[bool] = False  # may be larger than the machine: shown as what is out of reach
+    equal_shares: ClassVar[bool] = False  # as many slots for every MoE block; `auto` and shares are rounded down
     embedding_on_host: ClassVar[bool] = False  # the input embedding is looked up there
     routing_on_host: bool = True  # the host must see the router's result before it can go on
 

@@ -20,6 +20,10 @@ def join(traces: Sequence[RoutingTrace], *, in_turns: bool = False) -> RoutingTr
         values = [getattr(trace, name) for trace in traces]
         if len(set(values)) > 1:
             raise InputError("traces of different models cannot be joined", field=name, value=values)
+    if not sum(trace.n_sequences for trace in traces):
+        raise InputError(
+            "there is nothing to join", field="n_sequences", value=0, remedy="give traces that hold tokens"
+        )
     order = [(number, i) for number, trace in enumerate(traces) for i in range(trace.n_sequences)]
     if in_turns:
         order.sort(key=lambda place: (place[1], place[0]))

@@ -62,7 +62,13 @@ def test_what_could_not_be_read_is_never_ahead() -> None:
 
 def test_who_leads_does_so_until_another_is_ahead_by_more_than_a_percent() -> None:
     found = Answer((1.0, 2.0, 3.0), {"a": (1.0, 1.0, 1.0), "b": (1.005, 1.005, 1.02), "c": (0.9, 0.9, 0.9)})
-    assert found.leaders() == [(None, "a"), (2.0, "b")]
+    assert found.leaders() == [(None, "b")], "the best leads at first, however little"
+    grown = Answer((1.0, 2.0, 3.0), {"a": (1.1, 1.0, 1.0), "b": (1.0, 1.005, 1.02)})
+    assert grown.leaders() == [(None, "a"), (2.0, "b")]
+
+
+def test_over_values_without_an_order_nobody_is_said_to_lead() -> None:
+    assert in_words(Answer(("olmoe-1b-7b", "mixtral-8x7b"), {"a": (1.0, 2.0), "b": (2.0, 1.0)}), "like") == ""
 
 
 def test_of_times_the_lower_leads_and_of_other_quantities_nobody_does() -> None:

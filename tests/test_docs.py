@@ -5,11 +5,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scenarios.schema import PredictorSpec, Scenario, TraceSpec, WorkloadSpec
 from sim.strategies.registry import strategies
+from tests.hand_work import experts_on, plan_tiny
+from tests.listing import trace_of
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -49,3 +52,12 @@ def test_every_module_of_the_simulator_has_a_place_in_the_design() -> None:
     text = read("docs/design.md")
     modules = [path.stem for path in (ROOT / "sim").glob("*.py") if path.stem != "__init__"]
     assert [name for name in modules if f"`{name}`" not in text] == []
+
+
+def test_the_example_of_a_strategy_runs() -> None:
+    example = re.search(r"```python\n(.*?)```", read("docs/strategies.md"), re.DOTALL)
+    assert example is not None
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(example[1], "docs/strategies.md", "exec"), names)
+    schedule = plan_tiny(names["MyIdea"](blocking=True), trace_of([[0, 2], [3, 1]], [[0, 1], [2, 3]]), 3)
+    assert {reason for _, reason in experts_on(schedule, "gpu0")} == {"hit", "stream"}

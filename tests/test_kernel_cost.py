@@ -161,6 +161,9 @@ def test_the_stack_slows_kernels_down_most_specific_name_first() -> None:
     assert Pricer(stacks=stacks)(Kind.GATE, ONE) == 1.0
     int8 = Pricer(stacks=stacks, precisions=Precisions("int8", "bf16", "bf16"))
     assert int8(Kind.EXPERT, OpSize(0, 1, tokens=1)) == 8.0
+    assert list(int8.warnings) == [
+        "int8 has no fused GPU kernels on this stack and takes 8.0 times as long; is it the right `stack`?"
+    ]
 
 
 def test_blocks_are_of_one_class_exactly_if_their_ops_cost_the_same() -> None:

@@ -95,7 +95,7 @@ def test_a_small_copy_takes_microseconds(name: str) -> None:
 
 
 @every_preset
-def test_every_kind_of_op_can_be_priced_in_every_precision_without_a_warning(name: str) -> None:
+def test_every_kind_of_op_can_be_priced_in_every_precision_with_no_warning_but_of_unfused_kernels(name: str) -> None:
     for precisions in (
         BF16,
         Precisions("q4_k", "fp16", "fp16"),
@@ -109,7 +109,8 @@ def test_every_kind_of_op_can_be_priced_in_every_precision_without_a_warning(nam
                     model.op(kind, lane, OpSize(0, 0 if kind == Kind.EXPERT else -1, tokens=1, context=9)).seconds > 0
                 )
         assert model.op(Kind.READ, STORAGE, OpSize(0, 0, size_bytes=EXPERT_BYTES)).seconds > 0
-        assert model.warnings == {}
+        assert all("no fused" in warning for warning in model.warnings)
+        assert not (model.warnings and precisions in (BF16, Precisions("fp32", "fp32", "fp32")))
 
 
 @every_preset

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.errors import InputError
+from sim.errors import InputError, ScheduleError
 from sim.metrics import summarise
 from sim.model import MoEModel
 from sim.plan import plan
@@ -221,3 +221,12 @@ def test_the_schedule_says_what_it_was_planned_with() -> None:
 def test_without_popularity_all_experts_are_equally_popular() -> None:
     schedule = plan(make_strategy("on-demand"), tiny_model(), BF16, trace_of([[0, 2], [3, 1]]), cached=3)
     assert set(schedule.start_slots) == {(0, 0), (1, 0), (0, 1)}
+
+
+def test_a_strategy_that_silently_leaves_experts_out_is_refused() -> None:
+    class Lazy(Diary):
+        def experts(self, p: Program, now: LayerPass, ready: int) -> list[int]:
+            return super().experts(p, now, ready)[:1] if now.moe == 0 else []
+
+    with pytest.raises(ScheduleError, match=r"ran expert 1 of block 1 on 0 tokens .* chose it for 1; .* set `lossy`"):
+        plan_tiny(Lazy(), trace_of([[0, 2], [3, 1]]), 8)

@@ -61,7 +61,7 @@ def test_the_document_has_a_row_for_each_figure(parts: dict[str, str]) -> None:
         "| too fast | 4 | text | 6 | 1.50 | ± 25 % | **missed** |",
         "| bounded | < 40 % | text | 35 % (30 – 50) |  | below | met |",
     ]
-    assert parts["summary"].splitlines()[-1] == "| [T](#mine) | 3 | 2 | 1.50 × |"
+    assert parts["summary"].splitlines()[-1] == "| [T](#mine) | 3 | 2 | 1.50 × | 0 of 1 |"
 
 
 def test_causes_are_told_of_misses_only(parts: dict[str, str]) -> None:

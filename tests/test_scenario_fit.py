@@ -66,7 +66,7 @@ def test_layer_streaming_holds_its_buffers_whatever_the_others_cache(setting: Se
 
 @pytest.mark.parametrize("name", ["all-resident", "layer-streaming", "deepspeed-mii", "accelerate", "llama-cpp"])
 def test_a_cache_that_contradicts_the_strategy_is_refused(setting: Setting, name: str) -> None:
-    with pytest.raises(InputError, match=f"cache: contradicts {name}.*; leave it out"):
+    with pytest.raises(InputError, match=f"cache: contradicts {name}.*; leave `cache` out"):
         fit(make_strategy(name), 5, "auto", setting)
 
 
@@ -79,6 +79,16 @@ def test_the_host_holds_the_experts_that_the_strategy_leaves_there(
     setting: Setting, name: str, knobs: dict[str, int], on_host: int
 ) -> None:
     assert fit(make_strategy(name, **knobs), None, 2, setting).host.items["experts"] == on_host * EXPERT_BYTES
+
+
+def test_what_is_not_stated_exactly_is_rounded_down_to_equal_shares(tmp_path: Path) -> None:
+    strategy = make_strategy("mixtral-offloading", spare=2)
+    roomy = make_setting(tmp_path, gpu_bytes=10**7)
+    without = fit(strategy, 0, "auto", roomy).gpu.total_bytes
+    tight = make_setting(tmp_path, gpu_bytes=without + 5 * EXPERT_BYTES)
+    assert fit(strategy, None, "auto", tight).cached == 4, "two for each of two blocks"
+    assert fit(strategy, None, "90%", roomy).cached == 6
+    assert fit(strategy, None, 7, roomy).cached == 7, "what is stated is left to the strategy to refuse"
 
 
 def test_more_experts_than_the_model_has_are_refused(setting: Setting) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
@@ -274,6 +274,23 @@ def test_guesses_that_are_used_count_as_ahead_of_the_compute() -> None:
     assert unloaded(schedule)[:2] == [6, 7], "to make way for the guesses, and still to be run"
 
 
+@VARIANTS
+def test_a_guess_waits_until_a_spare_buffer_is_free(variant: str) -> None:
+    """Three guesses that are used send away all hits of block 1, 5 to 7, which run last, each from a spare buffer."""
+    model = tiny_model(n_layers=3, n_experts=8, top_k=6)
+    trace = trace_of([[2, 3, 4, 5, 6, 7], [0, 1, 2, 5, 6, 7], [0, 1, 2, 5, 6, 7]], n_experts=8)
+    schedule = plan_tiny(
+        NAME, trace, 9, model=model, variant=variant, speculative=True, guesses="aside", predictor=Guess(0, 1, 2)
+    )
+    run_in_block_1 = [(op, "run") for op in ops_where(schedule, kind=Kind.EXPERT, layer=1)]
+    guessed_of_block_2 = [(op, "guess") for op in ops_where(schedule, kind=Kind.LOAD, layer=2, reason=Reason.PREFETCH)]
+    in_order = sorted(run_in_block_1 + guessed_of_block_2)
+    assert [f"{what} {schedule.ops.expert[op]}" for op, what in in_order] == [
+        "run 0", "guess 0", "run 1", "run 2", "run 5", "guess 1", "run 6", "guess 2", "run 7",
+    ]  # fmt: skip
+    assert slot_faults(timed(schedule)) == []
+
+
 def test_a_guess_does_not_send_away_another() -> None:
     """1/2 is the least recently used, but guessed."""
     schedule = plan_tiny(NAME, WRONG, 4, speculative=True, predictor=Guess(0, 2))
@@ -319,15 +336,21 @@ all_knobs = st.fixed_dictionaries(
         "speculative": st.booleans(), "guesses": st.sampled_from(["swap", "aside"]), "spare": st.integers(2, 5),
     }
 )  # fmt: skip
+guesses_kept_aside = all_knobs.map(lambda knobs: knobs | {"speculative": True, "guesses": "aside"})
 crowded = st.builds(
-    Setting, st.builds(tiny_model, n_layers=st.just(3), n_experts=st.just(8), top_k=st.integers(1, 4)),
+    Setting, st.builds(tiny_model, n_layers=st.just(3), n_experts=st.just(8), top_k=st.integers(1, 6)),
     batch=st.integers(1, 4), cached=st.integers(3, 20), sequences=st.just(((2, 5), (1, 5), (0, 6), (3, 4))),
     seed=st.integers(0, 999),
 )  # fmt: skip
+more_needed_than_a_layer_keeps = Setting(tiny_model(n_layers=3, n_experts=8, top_k=6), batch=1, cached=9)
 
 
 @settings(max_examples=80, deadline=None)
-@given(all_knobs, crowded)
+@example(
+    {"variant": "paper", "policy": "lru", "speculative": True, "guesses": "aside", "spare": 4},
+    more_needed_than_a_layer_keeps,
+)
+@given(all_knobs | guesses_kept_aside, crowded)
 def test_any_knobs_compute_what_is_routed_within_their_memory(knobs: dict[str, Any], setting: Setting) -> None:
     schedule = planned((NAME, tuple(knobs.items())), setting)
     assert not differing(routed(setting.trace(), setting.model, setting.batch), computed(schedule))

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
 from sim.errors import InputError
+from sim.program import Program
+from sim.strategies import registry
 from sim.strategies.registry import knobs_of, make_strategy, strategies
+from sim.strategy import LayerPass, Strategy
 
 BUILT_IN = ["all-resident", "layer-streaming", "on-demand", "cache", "fiddler", "oracle"]
 
@@ -15,7 +19,7 @@ def test_built_in_strategies_come_first_and_know_their_names() -> None:
     assert all(strategy.name == name for name, strategy in strategies().items())
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", list(strategies()))
 def test_every_strategy_is_made_from_its_own_defaults(name: str) -> None:
     made = make_strategy(name, **{knob: default for knob, (_, default) in knobs_of(name).items()})
     assert type(made) is strategies()[name]
@@ -63,3 +67,29 @@ def test_an_unknown_strategy_or_knob_names_the_nearest() -> None:
         make_strategy("cache", polcy="lru")
     with pytest.raises(InputError, match=r"all-resident has no such knob \(got 3\); it has: none"):
         make_strategy("all-resident", spare=3)
+
+
+class Nameless(Strategy):
+    def experts(self, p: Program, now: LayerPass, ready: int) -> list[int]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("no_such_module:X", "no_such_module:X cannot be loaded: No module named 'no_such_module'"),
+        ("tests.test_strategy_registry:Missing", ".*cannot be loaded: .* has no attribute 'Missing'"),
+        ("tests.test_strategy_registry:Nameless", ".*Nameless is no strategy"),
+        ("sim.strategy:Strategy", "sim.strategy:Strategy is no strategy"),
+    ],
+)
+def test_an_entry_point_that_names_no_strategy_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, value: str, complaint: str
+) -> None:
+    bad = EntryPoint("theirs", value, registry.ENTRY_POINT)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [bad])
+    strategies.cache_clear()
+    with pytest.raises(InputError, match=rf"moesim\.strategies: {complaint}"):
+        strategies()
+    monkeypatch.undo()
+    strategies.cache_clear()

@@ -37,6 +37,15 @@ def test_every_published_system_has_a_page_a_picture_and_a_place_in_the_list() -
 
 
 @pytest.mark.parametrize("name", pages.DRAWN)
+def test_a_page_has_the_algorithm_what_was_not_known_and_where_it_wins(name: str) -> None:
+    text = (DOCS / "systems" / f"{name}.md").read_text(encoding="utf-8")
+    heads = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    for head in ("The algorithm", "What was not known", "When it wins and loses"):
+        assert any(line.startswith(head) for line in heads), f"{head}: {heads}"
+    assert "\n| " in text.split("<!-- crossover:begin -->")[1], "tables"
+
+
+@pytest.mark.parametrize("name", pages.DRAWN)
 def test_the_picture_shows_what_the_simulator_does_now(name: str) -> None:
     page, source = pages.load(name)
     shown = pages.scene(page.gantt, source)

@@ -47,3 +47,9 @@ def test_predictions_reach_as_far_ahead_as_all_of_them_do() -> None:
 def test_traces_of_different_models_are_refused() -> None:
     with pytest.raises(InputError, match=r"n_experts: traces of different models cannot be joined \(got \[6, 8\]\)"):
         join([A, random_trace([(1, 1)], n_experts=8)])
+
+
+def test_traces_without_a_sequence_are_refused() -> None:
+    empty = random_trace([])
+    with pytest.raises(InputError, match="n_sequences: there is nothing to join"):
+        join([empty, empty])

@@ -27,12 +27,12 @@ def crossover(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Run a scenario at several values of one field; print who is ahead, and where two strategies change places."""
-    from scenarios.crossover import Question, answer, contenders
+    from scenarios.crossover import Question, answer, contenders, labelled
     from scenarios.load import check, load_scenario
     from scenarios.progress import progress_line
 
     file = load_scenario(scenario)
-    asked = {"say": "", "scenario": file.source.data, "vary": vary, "values": _values(values), "quantity": quantity}
+    asked = {"say": "", "scenario": labelled(file), "vary": vary, "values": _values(values), "quantity": quantity}
     question = check(Question, {**asked, "rivals": rivals or contenders(file.spec)}, file.source)
     with progress_line() as say:
         found = answer(question, file.source, progress=say)
@@ -68,15 +68,15 @@ def _json(question: Question, found: Answer) -> str:
 
 
 def _print(question: Question, found: Answer) -> None:
-    from scenarios.crossover import in_words
-    from scenarios.table import new_table, number, terminal
+    from scenarios.crossover import cell, in_words
+    from scenarios.table import new_table, terminal
 
     table = new_table(f"{question.quantity} by {question.vary}")
     table.add_column(question.vary)
     for label in question.rivals:
         table.add_column(label, justify="right")
     for i, value in enumerate(found.values):
-        table.add_row(str(value), *(number(found.series[label][i]) for label in question.rivals))
+        table.add_row(str(value), *(cell(found.series[label][i]) for label in question.rivals))
     console = terminal()
     console.print(table)
     if said := in_words(found, question.vary):

@@ -22,6 +22,8 @@ def join(
 
     if len(files) < 2:
         raise InputError("needs two traces or more", field="TRACE", value=len(files), remedy="name another")
+    if out.resolve() in [path.resolve() for path in files]:
+        raise InputError("is one of the traces that are joined", field="--out", value=str(out), remedy="name another")
     trace = joined([RoutingTrace.load(path) for path in files], in_turns=in_turns)
     trace.save(out)
     typer.echo(f"{out}: {trace.n_tokens} tokens in {trace.n_sequences} sequences")

@@ -60,8 +60,11 @@ def _summary(files: Sequence[PaperFile], outcomes: Outcomes) -> str:
         met = sum(figure.met(found.value) for figure, found in pairs)
         apart = [_apart(figure, found.value) for figure, found in pairs if not figure.bound]
         median = sorted(apart)[len(apart) // 2] if apart else 1.0
-        rows.append([f"[{file.spec.title}](#{file.name})", str(len(pairs)), str(met), f"{median:.2f} ×"])
-    return markdown_table(("source", "figures", "within target", "median factor apart"), rows)
+        orders = [order for found in outcomes[file.name].values() for order in found.orders.values()]
+        held = f"{sum(order.met for order in orders)} of {len(orders)}" if orders else "–"
+        rows.append([f"[{file.spec.title}](#{file.name})", str(len(pairs)), str(met), f"{median:.2f} ×", held])
+    head = ("source", "figures", "within target", "median factor apart", "published orders that hold")
+    return markdown_table(head, rows)
 
 
 def _apart(figure: Figure, value: float) -> float:

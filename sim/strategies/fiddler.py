@@ -25,7 +25,7 @@ from sim.parts.placement import decode_popularity, most_popular
 from sim.program import Program
 from sim.schedule import Phase
 from sim.slots import Key
-from sim.strategy import LayerPass, Strategy, World, distinct
+from sim.strategy import LayerPass, Strategy, World, distinct, resident_expert
 
 _CPU_BELOW = {"upstream": 10, "daop": 25}  # the least tokens for which 7 × tokens ≥ 70, and 8.5 × tokens ≥ 210
 
@@ -70,7 +70,7 @@ class Fiddler(Strategy):
     def _in_place(self, p: Program, now: LayerPass, ready: int) -> list[int]:
         """Each expert where its weights are, in the router's order; of several tokens, those of most tokens first."""
         return [
-            run_or_stream(p, now, e, ready)
+            resident_expert(p, now, e, ready)
             if p.resident(now.layer, e)
             else on_cpu(p, now, e, ready, blocking=self.blocking)
             for e in distinct(now.ids)

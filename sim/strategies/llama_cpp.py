@@ -55,7 +55,7 @@ class LlamaCpp(Strategy):
         super().start(world)
         if world.n_slots < (needed := self.slots(world.model)):
             raise InputError(
-                f"llama-cpp needs {needed} expert slots", field="cache", value=world.n_slots, remedy="leave it out"
+                f"llama-cpp needs {needed} expert slots", field="cache", value=world.n_slots, remedy="leave `cache` out"
             )
         return self._on_gpu(world.model)
 

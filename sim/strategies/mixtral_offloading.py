@@ -34,6 +34,7 @@ class MixtralOffloading(Strategy):
     """
 
     name = "mixtral-offloading"
+    equal_shares = True
 
     def __init__(
         self, *, variant: Literal["code", "paper"] = "code", policy: Literal["lru", "lfu"] = "lru",
@@ -53,6 +54,7 @@ class MixtralOffloading(Strategy):
         self._groups: dict[int, Policy[Key]] = {layer: make_policy(self.policy, share) for layer in model.moe_layers}
         self._foreseen: set[Key] = set()  # loaded on a guess since it was last needed
         self._aside: dict[Key, int] = {}  # those that are not in the cache, and their loads
+        self._evicted: set[Key] = set()  # sent back before they have run: each is in a spare buffer until then
         resident = [(layer, e) for layer in model.moe_layers for e in range(model.n_experts - share, model.n_experts)]
         for key in resident:
             self._groups[key[0]].insert(key)
@@ -97,8 +99,8 @@ class MixtralOffloading(Strategy):
         self._aside.clear()
 
     def _swap_ahead(self, p: Program, queue: deque[Key], share: int) -> None:
-        """Issue swaps while fewer than the window allows are ahead of the compute."""
-        while queue and len(self._coming) < min(self.spare - 1, share):
+        """Issue swaps while fewer than the window allows are ahead of the compute, and a spare buffer is free."""
+        while queue and len(self._coming) < min(self.spare - 1, share) and self._spare_in_use < self.spare:
             key = queue.popleft()
             self._coming.add(key)
             needed = key in self._to_run
@@ -111,6 +113,11 @@ class MixtralOffloading(Strategy):
             else:
                 self._aside[key] = load
 
+    @property
+    def _spare_in_use(self) -> int:
+        """Of the GPU's buffers: by guesses kept aside, and by hits that have made way for such a guess or a miss."""
+        return len(self._aside) + len(self._evicted)
+
     def _enter(self, p: Program, key: Key, load: int) -> None:
         """Weights on their way join their layer's cache; for them another expert goes back to the host."""
         group = self._groups[key[0]]
@@ -120,16 +127,19 @@ class MixtralOffloading(Strategy):
         group.insert(key)
         self._coming.add(key)
         after = [self._tail] if self.one_stream else []
-        self._extend(self._swapper.send_back(p, leaving, load=load, after=after, keep=leaving in self._to_run))
+        keep = leaving in self._to_run
+        if keep:
+            self._evicted.add(leaving)
+        self._extend(self._swapper.send_back(p, leaving, load=load, after=after, keep=keep))
 
     def _run(self, p: Program, now: LayerPass, key: Key, reason: Reason) -> int:
         """One expert; in one stream it follows all copies so far, and the host waits for them to find its tokens."""
         if self.one_stream:
             p.wait(self._tail)
         done = self._extend(resident_expert(p, now, key[1], self._tail, reason))
-        if key not in self._groups[now.layer]:
+        if key in self._evicted:
             p.drop(*key)
-        for keys in (self._to_run, self._wanted, self._coming):
+        for keys in (self._to_run, self._wanted, self._coming, self._evicted):
             keys.discard(key)
         return done
 

@@ -1,6 +1,6 @@
 """on-demand: popular experts stay on the GPU, any other streams through a placeholder and is never kept.
 
-The MoE-OnDemand baseline of DAOP (arXiv 2501.10375): same placement as DAOP, no cache, no CPU compute.
+No cache, no CPU compute: the least that an offloading engine can do. `moe-ondemand` is a published form of it.
 """
 
 from __future__ import annotations

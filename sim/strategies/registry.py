@@ -6,7 +6,8 @@ import inspect
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
 from typing import Any, NamedTuple, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -57,7 +58,28 @@ def strategies() -> dict[str, type[Strategy]]:
                 value=point.name,
                 remedy="rename it",
             )
-        found[point.name] = point.load()
+        found[point.name] = _loaded(point)
+    return found
+
+
+def _loaded(point: EntryPoint) -> type[Strategy]:
+    """What an entry point names; raises InputError if that is no strategy."""
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"{point.value} cannot be loaded: {error}",
+            field=ENTRY_POINT,
+            value=point.name,
+            remedy="mend or uninstall it",
+        ) from error
+    if not (
+        isinstance(found, type) and issubclass(found, Strategy) and not isabstract(found) and hasattr(found, "name")
+    ):
+        raise InputError(
+            f"{point.value} is no strategy", field=ENTRY_POINT, value=point.name,
+            remedy="it must be a subclass of sim.strategy.Strategy that has `name` and `experts`",
+        )  # fmt: skip
     return found
 
 
