@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sim.errors import DoesNotFit
 from sim.machine import Machine
 from sim.model import MoEModel
-from sim.precision import PRECISIONS, Precisions
+from sim.precision import PRECISIONS, Precisions, weight_bytes
 
 GPU_MEMORY, HOST_MEMORY = "gpu0", "host"
 
@@ -48,7 +48,7 @@ def gpu_footprint(
     """
     resident = model.resident_bytes(precisions.rest)
     if embedding_on_host and not model.tied_embeddings:
-        resident -= round(model.embedding_params * PRECISIONS[precisions.rest].bits / 8)
+        resident -= weight_bytes(model.embedding_params, precisions.rest)
     if block_buffers:
         blocks = [model.layer_bytes(layer, precisions.rest) for layer in range(model.n_layers)]
         resident = resident - sum(blocks) + block_buffers * max(blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from sim.replay.kernels.rings import splice_in, splice_out
 from sim.replay.kernels.types import Counted, Keys, Starts
 
 
@@ -27,7 +28,7 @@ def least_stale(keys: Keys, starts: Starts, n_layers: int, n_experts: int, capac
             end = n_keys + key // n_experts
             if resident[key]:
                 hits += 1
-                older[newer[key]], newer[older[key]] = older[key], newer[key]
+                splice_out(older, newer, key)
             else:
                 if used == capacity:
                     if others == 0:
@@ -40,14 +41,12 @@ def least_stale(keys: Keys, starts: Starts, n_layers: int, n_experts: int, capac
                         if candidate < n_keys:
                             leaving = candidate
                         layer = layer - 1 if layer else n_layers - 1
-                    older[newer[leaving]], newer[older[leaving]] = older[leaving], newer[leaving]
+                    splice_out(older, newer, leaving)
                     resident[leaving] = False
                     others -= 1
                     used -= 1
                     evictions += 1
                 resident[key] = True
                 used += 1
-            older[key], newer[key] = older[end], end
-            newer[older[key]] = key
-            older[end] = key
+            splice_in(older, newer, key, end)
     return hits, len(keys) - hits, evictions

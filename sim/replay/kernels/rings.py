@@ -20,9 +20,23 @@ def empty_rings(n_keys: int, n_rings: int) -> tuple[Keys, Keys, Rings, Counts]:
 
 
 @njit(cache=True)
+def splice_out(older: Keys, newer: Keys, key: int) -> None:
+    """Make a key's neighbours each other's."""
+    older[newer[key]], newer[older[key]] = older[key], newer[key]
+
+
+@njit(cache=True)
+def splice_in(older: Keys, newer: Keys, key: int, end: int) -> None:
+    """Make a key the newest of the ring that `end` closes."""
+    older[key], newer[key] = older[end], end
+    newer[older[key]] = key
+    older[end] = key
+
+
+@njit(cache=True)
 def unlink(older: Keys, newer: Keys, where: Rings, sizes: Counts, key: int) -> None:
     """Take a key out of its ring."""
-    older[newer[key]], newer[older[key]] = older[key], newer[key]
+    splice_out(older, newer, key)
     sizes[where[key]] -= 1
     where[key] = NOWHERE
 
@@ -30,9 +44,6 @@ def unlink(older: Keys, newer: Keys, where: Rings, sizes: Counts, key: int) -> N
 @njit(cache=True)
 def append(older: Keys, newer: Keys, where: Rings, sizes: Counts, key: int, ring: int) -> None:
     """Put a key that is in no ring at the newest end of one."""
-    end = len(where) + ring
-    older[key], newer[key] = older[end], end
-    newer[older[key]] = key
-    older[end] = key
+    splice_in(older, newer, key, len(where) + ring)
     sizes[ring] += 1
     where[key] = ring

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from sim.replay.kernels.rings import splice_in, splice_out
 from sim.replay.kernels.types import Counted, Keys, Starts
 
 
@@ -39,14 +40,12 @@ def sieve(keys: Keys, starts: Starts, n_keys: int, capacity: int) -> Counted:
                     if hand == end:
                         hand = newer[end]
                 leaving, hand = hand, newer[hand]
-                older[newer[leaving]], newer[older[leaving]] = older[leaving], newer[leaving]
+                splice_out(older, newer, leaving)
                 resident[leaving] = False
                 others -= 1
                 used -= 1
                 evictions += 1
             resident[key] = True
             used += 1
-            older[key], newer[key] = older[end], end
-            newer[older[key]] = key
-            older[end] = key
+            splice_in(older, newer, key, end)
     return hits, len(keys) - hits, evictions
