@@ -11,9 +11,9 @@ from scenarios.processes import map_in_processes
 from scenarios.resolve import Case, Entry, resolve
 from scenarios.results import RunResult, ScenarioResult
 from sim.cost import CostModel
-from sim.engine import simulate
 from sim.metrics import summarise
 from sim.plan import plan
+from sim.retime import EngineName, retime
 from sim.schedule import Schedule
 from sim.workload import steps
 
@@ -40,11 +40,22 @@ def run_scenario(
     return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(runs))
 
 
-def run_entry(case: Case, entry: Entry) -> RunResult:
+def run_entry(case: Case, entry: Entry, engine: EngineName = "fast") -> RunResult:
     """Plan, simulate and sum up one strategy."""
-    costs = CostModel(case.machine, case.model, case.precisions, entry.spec.stack or case.spec.stack)
-    schedule = plan_entry(case, entry, costs)
-    timeline = simulate(schedule, costs.of(schedule.ops, schedule.lanes))
+    costs = costs_of_entry(case, entry)
+    return time_entry(case, entry, plan_entry(case, entry, costs), costs, engine)
+
+
+def costs_of_entry(case: Case, entry: Entry) -> CostModel:
+    """The prices of the case's machine under the entry's stack."""
+    return CostModel(case.machine, case.model, case.precisions, entry.spec.stack or case.spec.stack)
+
+
+def time_entry(
+    case: Case, entry: Entry, schedule: Schedule, costs: CostModel, engine: EngineName = "fast"
+) -> RunResult:
+    """Time and sum up what a strategy decided: on this machine, or on another one if the schedule is portable."""
+    timeline = retime(schedule, costs.of_schedule(schedule), engine)
     return RunResult(
         label=entry.spec.title,
         strategy=entry.spec.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sim.curve import read_curve
 from sim.errors import InputError
 from sim.kernel_cost import KernelCost, OpSize
-from sim.machine import Link, Machine
+from sim.machine import Link, Machine, Stack
 from sim.model import MoEModel
+from sim.op_classes import OpClasses, block_classes, op_classes, routed
 from sim.precision import Precisions
 from sim.schedule import HOST, Kind, Lane, Ops, Schedule
 
@@ -43,10 +44,46 @@ class Costs:
 
 @dataclass(frozen=True)
 class OpCost:
-    """Seconds at full speed of one op and what it draws from each capacity, in units a second."""
+    """Seconds at full speed of one op and what it draws from each capacity, in units a second.
+
+    `origin` names the measurement behind the seconds (a kernel of a device, a link), `spread` their relative spread
+    (IQR / median): ops of one origin err together.
+    """
 
     seconds: float
     demand: tuple[float, ...]
+    origin: str = ""
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
+class Priced:
+    """The classes of a block of ops, priced on one machine. Arrays are [class]; `demand` is [class, capacity].
+
+    `origin` numbers `origins`. `stated_s` [op] is NaN where the machine knows.
+    """
+
+    classes: OpClasses
+    stated_s: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    dispatch_s: NDArray[np.float64]
+    handoff_s: NDArray[np.float64]
+    demand: NDArray[np.float64]
+    origin: NDArray[np.intp]
+    spread: NDArray[np.float64]
+    origins: tuple[str, ...]
+    capacities: tuple[float, ...]
+
+    def costs(self) -> Costs:
+        """The costs of every op."""
+        which = self.classes.which
+        return Costs(
+            duration_s=np.where(np.isnan(self.stated_s), self.seconds[which], self.stated_s),
+            dispatch_s=self.dispatch_s[which],
+            handoff_s=self.handoff_s[which],
+            demand=self.demand[which],
+            capacities=self.capacities,
+        )
 
 
 class CostModel:
@@ -54,12 +91,25 @@ class CostModel:
 
     def __init__(self, machine: Machine, model: MoEModel, precisions: Precisions, stack: str | None = None) -> None:
         self.machine = machine
-        self.stack = machine.stack(stack)
+        self.asked = False
         self.warnings: dict[str, None] = {}
-        self._kernels = KernelCost(machine, model, precisions, self.stack, self.warnings)
+        self._model, self._stack = model, machine.stack(stack)
+        self._kernels = KernelCost(machine, model, precisions, self._stack, self.warnings)
         self._known: dict[tuple[Kind, str, OpSize], OpCost] = {}
         self._alike: dict[tuple[str, *tuple[int, ...]], OpCost] = {}
         self._dispatch_s = np.array([self.dispatch_s(kind) for kind in Kind], np.float64)
+
+    @property
+    def stack(self) -> Stack:
+        """The software stack that it prices for."""
+        self.asked = True
+        return self._stack
+
+    def view(self) -> CostModel:
+        """The same prices for somebody else, of whom one can tell whether he `asked`."""
+        view = copy(self)
+        view.asked = False
+        return view
 
     @property
     def capacities(self) -> tuple[float, ...]:
@@ -68,28 +118,48 @@ class CostModel:
 
     def of(self, ops: Ops, lanes: tuple[Lane, ...]) -> Costs:
         """Costs of a block of ops; equal ops are priced once."""
-        names = [lane.name for lane in lanes]
-        layer_class = self._kernels.layer_class[np.clip(ops.layer, 0, None)]
-        routed = (ops.kind == Kind.EXPERT) & (ops.expert >= 0)
-        columns = (ops.kind, ops.lane, layer_class, routed, ops.tokens, ops.context, ops.sequences, ops.size_bytes)
         if len(ops) < _FEW:
-            which = np.arange(len(ops))
-            priced = [self._like(ops, op, names[row[1]], row) for op, row in enumerate(_rows(columns))]
-        else:
-            first, which = _distinct(columns)
-            priced = [self._price(ops, op, names[ops.lane[op]]) for op in first.tolist()]
-        seconds = np.array([cost.seconds for cost in priced], np.float64)
-        demand = np.array([cost.demand for cost in priced], np.float64).reshape(len(priced), len(self.capacities))
-        return Costs(
-            duration_s=np.where(np.isnan(ops.stated_s), seconds[which], ops.stated_s),
-            dispatch_s=self._dispatch_s[ops.kind] / np.where(routed, self._kernels.share(0), 1),
-            handoff_s=np.array([self.handoff_s(name) for name in names], np.float64)[ops.lane],
-            demand=demand[which],
+            return self._one_by_one(ops, lanes).costs()
+        return self.price(ops, lanes, op_classes(ops, self._model)).costs()
+
+    def of_schedule(self, schedule: Schedule) -> Costs:
+        """Costs of a whole schedule, whose classes are found once for all machines."""
+        return self.price(schedule.ops, schedule.lanes, schedule.classes).costs()
+
+    def price(self, ops: Ops, lanes: tuple[Lane, ...], classes: OpClasses) -> Priced:
+        """Price each class of a block of ops."""
+        names = [lane.name for lane in lanes]
+        priced = [self._price(ops, op, names[ops.lane[op]]) for op in classes.first.tolist()]
+        return self._priced(ops, names, classes, priced)
+
+    def _one_by_one(self, ops: Ops, lanes: tuple[Lane, ...]) -> Priced:
+        names = [lane.name for lane in lanes]
+        kinds_of_block = block_classes(self._model)[np.clip(ops.layer, 0, None)]
+        columns = (ops.kind, ops.lane, kinds_of_block, routed(ops), ops.tokens, ops.context, ops.sequences)
+        rows = zip(*(column.tolist() for column in (*columns, ops.size_bytes)), strict=True)
+        priced = [self._like(ops, op, names[row[1]], row) for op, row in enumerate(rows)]
+        each = np.arange(len(ops))
+        return self._priced(ops, names, OpClasses(each, each), priced)
+
+    def _priced(self, ops: Ops, names: list[str], classes: OpClasses, priced: list[OpCost]) -> Priced:
+        first = classes.first
+        origins = {name: i for i, name in enumerate(dict.fromkeys(cost.origin for cost in priced))}
+        return Priced(
+            classes=classes,
+            stated_s=ops.stated_s,
+            seconds=np.array([cost.seconds for cost in priced], np.float64),
+            dispatch_s=self._dispatch_s[ops.kind[first]] / np.where(routed(ops)[first], self._kernels.share(0), 1),
+            handoff_s=np.array([self.handoff_s(name) for name in names], np.float64)[ops.lane[first]],
+            demand=np.array([cost.demand for cost in priced], np.float64).reshape(len(priced), len(self.capacities)),
+            origin=np.array([origins[cost.origin] for cost in priced], np.intp),
+            spread=np.array([cost.spread for cost in priced], np.float64),
+            origins=tuple(origins),
             capacities=self.capacities,
         )
 
     def op(self, kind: Kind, lane: str, work: OpSize) -> OpCost:
         """Cost of one op, also for strategies that weigh two ways of doing a thing."""
+        self.asked = True
         key = (kind, lane, work)
         if key not in self._known:
             self._known[key] = self._cost(kind, lane, work)
@@ -97,14 +167,15 @@ class CostModel:
 
     def dispatch_s(self, kind: Kind) -> float:
         """Host seconds to dispatch an op of this kind."""
-        table = self.stack.dispatch_s
+        self.asked = True
+        table = self._stack.dispatch_s
         return table.get(kind.name.lower(), table.get("default", 0.0))
 
     def handoff_s(self, lane: str) -> float:
         """Seconds that a lane takes to wake up for an op; the host lane is never asleep."""
         if lane == HOST or lane not in self.machine.lanes:
             return 0.0
-        return self.stack.handoff_s.get(self.machine.lanes[lane].device, 0.0)
+        return self._stack.handoff_s.get(self.machine.lanes[lane].device, 0.0)
 
     def _like(self, ops: Ops, op: int, lane: str, row: tuple[int, ...]) -> OpCost:
         """The price of an op that was the same in all that matters, if there was one."""
@@ -119,9 +190,9 @@ class CostModel:
 
     def _cost(self, kind: Kind, lane: str, work: OpSize) -> OpCost:
         if kind == Kind.WAIT:
-            return OpCost(self.stack.sync_s, (0.0,) * len(self.capacities))
+            return OpCost(self._stack.sync_s, (0.0,) * len(self.capacities), "synchronisation")
         if kind not in _COMPUTE and kind not in _TRANSFER:
-            return OpCost(0.0, (0.0,) * len(self.capacities))
+            return OpCost(0.0, (0.0,) * len(self.capacities), "software")
         if lane not in self.machine.lanes:
             raise InputError(
                 f"machine {self.machine.name} has no such lane",
@@ -132,21 +203,24 @@ class CostModel:
         profile = self.machine.lanes[lane]
         if kind in _TRANSFER:
             link = self._link(kind, lane)
-            seconds, moved, traffic = self._copy_s(link, work.size_bytes), float(work.size_bytes), link.traffic
+            seconds, spread = self._copy_s(link, work.size_bytes)
+            moved, traffic = float(work.size_bytes), link.traffic
+            origin = f"{link.memory} {link.direction}"
         else:
-            seconds, moved = self._kernels.cost(profile.device, kind, work)
+            seconds, moved, spread = self._kernels.cost(profile.device, kind, work)
             traffic = self.machine.devices[profile.device].traffic
+            origin = f"{profile.device} {kind.name.lower()}"
         rate = moved / seconds if seconds else 0.0
         demand = (
             min(most, profile.uses.get(name, 0.0) + traffic.get(name, 0.0) * rate)  # alone, an op is at full speed
             for name, most in self.machine.capacities.items()
         )
-        return OpCost(seconds, tuple(demand))
+        return OpCost(seconds, tuple(demand), origin, spread)
 
     def _link(self, kind: Kind, lane: str) -> Link:
         """The link behind a transfer lane: `….h2d`, `….d2h`, or storage; copies as the stack makes them."""
         direction = "read" if kind == Kind.READ else lane.rsplit(".", 1)[-1]
-        memory = "storage" if kind == Kind.READ else self.stack.copies
+        memory = "storage" if kind == Kind.READ else self._stack.copies
         for link in self.machine.links:
             if (link.direction, link.memory) == (direction, memory):
                 return link
@@ -157,28 +231,14 @@ class CostModel:
             remedy="choose a stack whose copies the machine file knows, or add the link",
         )
 
-    def _copy_s(self, link: Link, size_bytes: int) -> float:
+    def _copy_s(self, link: Link, size_bytes: int) -> tuple[float, float]:
+        """Seconds and their spread."""
         reading = read_curve(link.curve, size_bytes)
         if size_bytes > link.curve.x[-1]:
             self.warnings[f"{link.direction} copies above {link.curve.x[-1]:.3g} bytes are extrapolated"] = None
-        return reading.seconds
+        return reading.seconds, reading.spread
 
 
 def costs_of(schedule: Schedule, machine: Machine, stack: str | None = None) -> Costs:
     """Costs of a whole schedule."""
-    return CostModel(machine, schedule.model, schedule.precisions, stack).of(schedule.ops, schedule.lanes)
-
-
-def _rows(columns: tuple[NDArray[np.generic], ...]) -> Iterator[tuple[int, ...]]:
-    return zip(*(column.tolist() for column in columns), strict=True)
-
-
-def _distinct(columns: tuple[NDArray[np.generic], ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First row of each distinct combination, and for each row the number of its combination."""
-    key = np.zeros(len(columns[0]), np.int64)
-    for column in columns:
-        values, code = np.unique(column, return_inverse=True)
-        key = key * len(values) + code
-        _, key = np.unique(key, return_inverse=True)  # stay far from overflow
-    _, first, which = np.unique(key, return_index=True, return_inverse=True)
-    return first, which
+    return CostModel(machine, schedule.model, schedule.precisions, stack).of_schedule(schedule)

@@ -10,10 +10,11 @@ from sim.machine import Curve
 
 @dataclass(frozen=True)
 class Reading:
-    """Seconds read off a curve; `beyond` if no measurement surrounds the point."""
+    """Seconds read off a curve; `beyond` if no measurement surrounds the point; `spread` of the nearest one."""
 
     seconds: float
     beyond: bool
+    spread: float = 0.0
 
 
 def read_curve(curve: Curve, x: float) -> Reading:
@@ -22,14 +23,14 @@ def read_curve(curve: Curve, x: float) -> Reading:
     Below the first point its seconds stand (a fixed cost), above the last the slope of the last segment goes on,
     or, for a single point, proportion.
     """
-    xs, ys = curve.x, curve.seconds
+    xs, ys, spread = curve.x, curve.seconds, curve.spread or (0.0,) * len(curve.x)
     if x <= xs[0]:
-        return Reading(ys[0], beyond=x < xs[0])
+        return Reading(ys[0], x < xs[0], spread[0])
     if x >= xs[-1]:
         if len(xs) == 1:
-            return Reading(ys[0] * x / xs[0], beyond=x > xs[0])
+            return Reading(ys[0] * x / xs[0], x > xs[0], spread[0])
         slope = max(0.0, (ys[-1] - ys[-2]) / (xs[-1] - xs[-2]))
-        return Reading(ys[-1] + slope * (x - xs[-1]), beyond=x > xs[-1])
+        return Reading(ys[-1] + slope * (x - xs[-1]), x > xs[-1], spread[-1])
     i = bisect_right(xs, x)
     share = (x - xs[i - 1]) / (xs[i] - xs[i - 1])
-    return Reading(ys[i - 1] + share * (ys[i] - ys[i - 1]), beyond=False)
+    return Reading(ys[i - 1] + share * (ys[i] - ys[i - 1]), False, spread[i - (share < 0.5)])

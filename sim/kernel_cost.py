@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.curve import read_curve
 from sim.errors import InputError
@@ -28,6 +27,14 @@ class OpSize(NamedTuple):
     size_bytes: int = 0
 
 
+class KernelPrice(NamedTuple):
+    """Seconds at full speed, the bytes read meanwhile, and the relative spread (IQR / median) of the seconds."""
+
+    seconds: float
+    read_bytes: float
+    spread: float
+
+
 class KernelCost:
     """Prices the compute ops of one model on one machine."""
 
@@ -41,10 +48,9 @@ class KernelCost:
             for phase in kernel.phases:
                 key = (kernel.device, kernel.kind, phase, kernel.shape, kernel.precision)
                 self._tables.setdefault(key, []).append(kernel)
-        self.layer_class = _layer_classes(model)
 
-    def cost(self, device: str, kind: Kind, size: OpSize) -> tuple[float, float]:
-        """Seconds at full speed and the bytes read meanwhile; raises InputError if the machine cannot tell."""
+    def cost(self, device: str, kind: Kind, size: OpSize) -> KernelPrice:
+        """What one kernel costs; raises InputError if the machine cannot tell."""
         name = kind.name.lower()
         need = work(
             self._model, name, size.layer, expert=size.expert, tokens=size.tokens, context=size.context,
@@ -55,18 +61,22 @@ class KernelCost:
         shape = kernel_shape(self._model, name, size.layer, size.expert)
         tables = self._tables.get((device, name, phase, shape, precision))
         if tables:
-            seconds = self._measured(tables, name, phase, size)
+            seconds, spread = self._measured(tables, name, phase, size)
         else:
             line = self._roofline(device, name, precision)
             fixed_s = line.fixed_s / self.share(size.expert) if kind == Kind.EXPERT else line.fixed_s
             seconds = fixed_s + max(need.read_bytes / line.bytes_per_s, need.flop / line.flop_per_s)
+            spread = line.spread
             if self._machine.origin == "measured":
                 self._warnings[f"{device} {name} of shape {shape} in {precision} was not measured: roofline"] = None
-        for key in (f"{device}.{name}.{precision}", f"{device}.{name}"):
+        return KernelPrice(seconds * self._slowdown(device, name, precision), need.read_bytes, spread)
+
+    def _slowdown(self, device: str, kind: str, precision: str) -> float:
+        for key in (f"{device}.{kind}.{precision}", f"{device}.{kind}"):
             if key in self._stack.slowdown:
                 self._warn_of_slowdown(device, precision, self._stack.slowdown[key])
-                return seconds * self._stack.slowdown[key], need.read_bytes
-        return seconds, need.read_bytes
+                return self._stack.slowdown[key]
+        return 1.0
 
     def _warn_of_slowdown(self, device: str, precision: str, factor: float) -> None:
         if factor > 1:
@@ -77,8 +87,8 @@ class KernelCost:
         """Experts that one launch serves: a token's k, if the stack groups a layer's routed experts."""
         return self._model.top_k if self._stack.grouped_experts and expert >= 0 else 1
 
-    def _measured(self, tables: list[Kernel], kind: str, phase: str, size: OpSize) -> float:
-        """Read the table; a prefill of several prompts is priced as one prompt after the other."""
+    def _measured(self, tables: list[Kernel], kind: str, phase: str, size: OpSize) -> tuple[float, float]:
+        """Seconds and their spread, off the table; a prefill of several prompts is priced as one after the other."""
         repeats = size.sequences if kind == "attention" and phase == "prefill" else 1
         x = size.tokens / repeats
         readings = [(kernel.context or 0.0, read_curve(kernel.curve, x)) for kernel in tables]
@@ -90,7 +100,8 @@ class KernelCost:
         seconds = [reading.seconds for _, reading in readings]
         if size.context > contexts[-1] > 0:
             self._warnings[f"{tables[0].device} {kind} beyond a context of {contexts[-1]:g} is extrapolated"] = None
-        return repeats * _along(contexts, seconds, size.context)
+        nearest = min(readings, key=lambda pair: abs(pair[0] - size.context))[1]
+        return repeats * _along(contexts, seconds, size.context), nearest.spread
 
     def _roofline(self, device: str, kind: str, precision: str) -> Roofline:
         """The line of this precision, else of all, else of another one with a warning."""
@@ -122,18 +133,3 @@ def _along(contexts: list[float], seconds: list[float], context: float) -> float
     if context > contexts[-1]:
         slope = max(0.0, slope)
     return seconds[i - 1] + slope * (context - contexts[i - 1])
-
-
-def _layer_classes(model: MoEModel) -> NDArray[np.int64]:
-    """For each block, a number that blocks of equal cost share."""
-    numbers: dict[tuple[object, ...], int] = {}
-    classes = []
-    for layer in range(model.n_layers):
-        key = (
-            model.attention_params(layer),
-            model.moe_index(layer) >= 0,
-            model.kv_tokens(layer, 1 << 40),
-            layer < model.encoder_layers,
-        )
-        classes.append(numbers.setdefault(key, len(numbers)))
-    return np.array(classes, np.int64)

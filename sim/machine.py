@@ -92,7 +92,10 @@ class Kernel(_Part):
 
 
 class Roofline(_Part):
-    """For shapes that were not measured: `fixed_s + max(bytes / bytes_per_s, flop / flop_per_s)`."""
+    """For shapes that were not measured: `fixed_s + max(bytes / bytes_per_s, flop / flop_per_s)`.
+
+    `spread` is relative (IQR / median), of the fit's residuals or of the figures behind a datasheet's line.
+    """
 
     device: str
     kind: Literal["attention", "gate", "expert", "combine", "head"]
@@ -100,6 +103,7 @@ class Roofline(_Part):
     bytes_per_s: PositiveFloat
     flop_per_s: PositiveFloat
     fixed_s: NonNegativeFloat
+    spread: NonNegativeFloat = 0.0
     source: str
 
 

@@ -41,7 +41,7 @@ def plan(
     foresight = Foresight(trace, predictor, reach=strategy.lookahead)
     world = World(
         model=model, precisions=precisions, n_slots=cached, popularity=popularity, foresight=foresight,
-        calibration=calibration, costs=costs, seed=seed,
+        calibration=calibration, costs=None if costs is None else costs.view(), seed=seed,
         future=_future(trace, model, batch) if strategy.needs_future else None,
     )  # fmt: skip
     start_slots = strategy.start(world)
@@ -52,7 +52,8 @@ def plan(
     _walk(p, strategy, trace, batch, foresight, account)
     lossy = {"fidelity": account.to_meta()} if strategy.lossy else {}
     asked = {"prediction": foresight.account.to_meta()} if foresight.account.asked else {}
-    return p.schedule(strategy=strategy.name, seed=seed, batch=batch, cached=cached, **lossy, **asked)
+    weighed = {"weighed_prices": True} if world.costs is not None and world.costs.asked else {}
+    return p.schedule(strategy=strategy.name, seed=seed, batch=batch, cached=cached, **lossy, **asked, **weighed)
 
 
 def check_trace(trace: RoutingTrace, model: MoEModel) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from sim.errors import FormatError, InputError, ScheduleError
 from sim.model import MoEModel
 from sim.precision import Precisions
 from sim.schedule_check import check_schedule
+
+if TYPE_CHECKING:
+    from sim.op_classes import OpClasses
 
 FORMAT_VERSION = 1
 HOST = "host"
@@ -166,6 +169,18 @@ class Schedule:
     def lane_index(self) -> dict[str, int]:
         """Number of each lane, by name."""
         return {lane.name: i for i, lane in enumerate(self.lanes)}
+
+    @cached_property
+    def classes(self) -> OpClasses:
+        """Which ops cost the same, on whatever machine."""
+        from sim.op_classes import op_classes  # here, for that module imports this one
+
+        return op_classes(self.ops, self.model)
+
+    @property
+    def portable(self) -> bool:
+        """Whether the strategy would decide the same on any machine: it asked neither the clock nor for a price."""
+        return self.clock_free and not self.meta.get("weighed_prices", False)
 
     def validate(self) -> None:
         """Check the rules that every consumer relies on; raises ScheduleError naming the first offending op."""
