@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.traces import find_trace, load_trace
 from sim.cache import ONLINE
 from sim.errors import InputError
 from sim.importers import IMPORTERS
@@ -43,14 +44,12 @@ class Capacities:
 
 def load_source(path: Path, file_format: str | None = None) -> Source:
     """Read a trace of any format, known by its ending unless it is named; raises InputError."""
-    name = file_format or _BY_ENDING.get(path.suffix.lower())
+    name = file_format or _BY_ENDING.get(find_trace(path).suffix.lower())
     formats = ", ".join([ARROW, *IMPORTERS])
     if name is None:
         raise InputError("its ending does not say what it is", file=path, remedy=f"add --format ({formats})")
     if name == ARROW:
-        trace = RoutingTrace.load(path)
-        trace.validate(path)
-        return Source(trace)
+        return Source(load_trace(path))
     if name == "bigmoe":
         record = read_route_csv(path)
         return Source(record.trace, record.expert_bytes)

@@ -15,6 +15,7 @@ from scenarios.machine_presets import load_machine
 from scenarios.presets import load_model
 from scenarios.routing import Routing, recorded, synthetic
 from scenarios.schema import PredictorSpec, Scenario, StrategySpec
+from scenarios.traces import find_trace
 from sim.errors import InputError
 from sim.machine import Machine
 from sim.model import MoEModel
@@ -89,7 +90,7 @@ def _routing(file: ScenarioFile, model: MoEModel) -> Routing:
             return synthetic(spec.workload, model, spec.seed, file.folder)
     assert spec.trace is not None  # the schema sees to it
     with file.at("trace"):
-        routing = recorded(spec.trace, file.folder / spec.trace.file)
+        routing = recorded(spec.trace, find_trace(spec.trace.file, file.folder))
         check_trace(routing.trace, model)
     return routing
 

@@ -1,4 +1,4 @@
-"""The one way tables are kept on disk: uncompressed Arrow IPC files, which load as memory-mapped arrays."""
+"""The one way tables are kept on disk: Arrow IPC files, which load as memory-mapped arrays unless compressed."""
 
 from __future__ import annotations
 
@@ -48,11 +48,13 @@ def write_table(
     version: int,
     columns: Mapping[str, NDArray[Any] | Ragged],
     meta: Mapping[str, Any],
+    compress: bool = False,
 ) -> None:
     """Write columns of equal length as one Arrow file, atomically; equal inputs give equal bytes.
 
     Columns are boolean, integer or floating arrays, 1-D or 2-D (a fixed-size list a row), or `Ragged` (a list
-    a row). `meta` is anything JSON can say. Raises InputError if the file cannot be written.
+    a row). `meta` is anything JSON can say. What is compressed is smaller, but read as a whole when it is opened.
+    Raises InputError if the file cannot be written.
     """
     import pyarrow as pa
 
@@ -63,10 +65,11 @@ def write_table(
         _META: json.dumps(meta, sort_keys=True, separators=(",", ":"), allow_nan=False).encode(),
     }
     batch = pa.record_batch(arrays).replace_schema_metadata(metadata)
+    options = pa.ipc.IpcWriteOptions(allow_64bit=True, compression="zstd" if compress else None)
     with (
         replacing(path) as draft,
         pa.OSFile(str(draft), "wb") as sink,
-        pa.ipc.new_file(sink, batch.schema, options=pa.ipc.IpcWriteOptions(allow_64bit=True)) as writer,
+        pa.ipc.new_file(sink, batch.schema, options=options) as writer,
     ):
         writer.write_batch(batch)
 

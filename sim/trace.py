@@ -136,8 +136,11 @@ class RoutingTrace:
         """Read all content, in chunks; raises FormatError naming `file` and the first token and layer at fault."""
         check_content(self, file)
 
-    def save(self, path: str | Path) -> None:
-        """Write one Arrow file (by custom `*.trace.arrow`), a row a sequence, atomically; equal traces, equal bytes."""
+    def save(self, path: str | Path, *, compress: bool = False) -> None:
+        """Write one Arrow file (by custom `*.trace.arrow`), a row a sequence, atomically; equal traces, equal bytes.
+
+        `compress` is for small traces that travel: such a file is read as a whole when it is loaded.
+        """
         columns: dict[str, Any] = {"prompt_tokens": self.prompt_tokens}
         for name, values in self.columns().items():
             flat = values if values.ndim == 1 else values.reshape(self.n_tokens, prod(values.shape[1:]))
@@ -148,6 +151,7 @@ class RoutingTrace:
             version=FORMAT_VERSION,
             columns=columns,
             meta={"n_experts": self.n_experts, "top_k": self.top_k, "ahead": self.ahead, "provenance": self.provenance},
+            compress=compress,
         )
 
     @classmethod

@@ -17,6 +17,7 @@ from hwexec.tinymoe import corpus, train  # noqa: E402
 from hwexec.tinymoe.__main__ import main  # noqa: E402
 from hwexec.tinymoe.network import Experts, Geometry, TinyMoE, TinyRouter  # noqa: E402
 from hwexec.tinymoe.train import Recipe, load, perplexity  # noqa: E402
+from scenarios.presets import load_model  # noqa: E402
 from sim.errors import FormatError  # noqa: E402
 
 SMALL = Geometry(layers=2, experts=6, top_k=2, width=24, expert_hidden=16, heads=2, vocab=40)
@@ -94,6 +95,12 @@ def test_its_routing_is_recorded_like_any_other_models(text: torch.Tensor) -> No
     assert (trace.n_tokens, trace.n_layers, trace.n_experts, trace.top_k) == (15, 2, 6, 2)
     assert len(np.unique(trace.ids)) > 2
     assert trace.provenance["model"] == "tinymoe"
+
+
+def test_the_preset_of_its_name_has_its_shapes_to_the_parameter() -> None:
+    preset, geometry = load_model("tinymoe"), Geometry()
+    assert preset.total_params == sum(parameter.numel() for parameter in TinyMoE(geometry).parameters())
+    assert (preset.n_moe_layers, preset.n_experts, preset.top_k) == (geometry.layers, geometry.experts, geometry.top_k)
 
 
 def test_held_out_files_are_never_trained_on(tmp_path: Path) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from sim.errors import MoesimError
+
+_JUDGED_ON = 50_000  # held-out tokens
+_STEPS = 256  # of a gate weight
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,25 +58,36 @@ def _train(asked: argparse.Namespace) -> None:
         stream, geometry, recipe, asked.folder, device=asked.device,
         progress=lambda text, share: print(f"{100 * share:5.1f} %  {text}", flush=True),
     )  # fmt: skip
-    print(f"perplexity of held-out text: {perplexity(model.cpu(), unseen[:50_000]):.1f}")
+    print(f"perplexity of held-out text: {perplexity(model.cpu(), unseen[:_JUDGED_ON]):.1f}")
 
 
 def _record(asked: argparse.Namespace) -> None:
+    import numpy as np
+    import torch
     from tokenizers import Tokenizer
 
     from hwexec.recording import Request, record
     from hwexec.tinymoe import corpus
-    from hwexec.tinymoe.train import load
+    from hwexec.tinymoe.train import load, perplexity, recipe
 
     model = load(asked.folder)
     tokenizer = Tokenizer.from_file(str(asked.folder / "tokenizer.json"))
     requests = []
-    for encoded in tokenizer.encode_batch(corpus.texts("held-out")):
+    held_out = tokenizer.encode_batch(corpus.texts("held-out"))
+    for encoded in held_out:
         for start in range(0, len(encoded.ids) - asked.length, 4 * asked.length):  # not all of one file
             requests.append(Request(encoded.ids[start : start + asked.length], asked.length // 4))
     trace = record(model, requests[: -(-asked.tokens // asked.length)], ahead=asked.ahead)
-    trace.provenance["dataset"] = f"held-out files of the {corpus.name()}"
-    trace.save(asked.out)
+    unseen = torch.tensor([t for encoded in held_out for t in encoded.ids][:_JUDGED_ON])
+    about = {
+        "dataset": f"held-out files of the {corpus.name()}",
+        "training": recipe(asked.folder),
+        "perplexity": round(perplexity(model, unseen), 2),
+        "weights": f"rounded to multiples of 1/{_STEPS}",
+    }
+    assert trace.weights is not None
+    coarse = np.round(trace.weights * _STEPS) / np.float32(_STEPS)  # what compresses well
+    replace(trace, weights=coarse, provenance=trace.provenance | about).save(asked.out, compress=True)
     print(f"{asked.out}: {trace.n_tokens:,} tokens in {trace.n_sequences} sequences")
 
 

@@ -67,12 +67,17 @@ def train(
 def load(folder: Path) -> TinyMoE:
     """The model that `train` left; raises FormatError if there is none."""
     try:
-        asked = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-        model = TinyMoE(Geometry(**asked["geometry"]))
+        model = TinyMoE(Geometry(**recipe(folder)["geometry"]))
         model.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["model"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise FormatError(f"holds no trained model: {error}", file=folder, remedy="train one first") from error
     return model.eval()
+
+
+def recipe(folder: Path) -> dict[str, Any]:
+    """The geometry and the recipe of what is trained in a folder."""
+    known: dict[str, Any] = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    return known
 
 
 def perplexity(model: TinyMoE, text: torch.Tensor, length: int = 128) -> float:
@@ -120,7 +125,7 @@ def _resume(folder: Path, asked: dict[str, Any], model: TinyMoE, optimiser: torc
     if not (folder / "checkpoint.pt").is_file():
         write_text(known, json.dumps(asked, indent=1) + "\n")
         return 0
-    if json.loads(known.read_text(encoding="utf-8")) != asked:
+    if recipe(folder) != asked:
         raise FormatError("holds a model trained otherwise", file=folder, remedy="choose another folder")
     kept = torch.load(folder / "checkpoint.pt", weights_only=True)
     model.load_state_dict(kept["model"])

@@ -18,7 +18,8 @@ class Scope(StrEnum):
 
 def replay(
     file: Annotated[
-        Path, typer.Argument(metavar="TRACE", help="A *.trace.arrow, or a file that `moesim trace import` reads.")
+        Path,
+        typer.Argument(metavar="TRACE", help="A *.trace.arrow, what `moesim trace import` reads, or tinymoe."),
     ],
     policies: Annotated[
         list[str] | None,

@@ -48,17 +48,16 @@ def import_trace(
 
 @app.command("stats")
 def trace_stats(
-    file: Annotated[Path, typer.Argument(help="A trace made by `moesim trace import`.")],
+    file: Annotated[Path, typer.Argument(help="A trace: *.trace.arrow, or the name of a bundled one (tinymoe).")],
     as_json: Annotated[bool, typer.Option("--json", help="Print means and per-layer values as JSON.")] = False,
 ) -> None:
     """Say how popular, how repetitive and how predictable the experts of a trace are."""
     import json
 
-    from sim.trace import RoutingTrace
+    from scenarios.traces import load_trace
     from sim.trace_stats import stats
 
-    trace = RoutingTrace.load(file)
-    trace.validate(file)
+    trace = load_trace(file)
     found = stats(trace)
     if as_json:
         sizes = {"tokens": trace.n_tokens, "sequences": trace.n_sequences, "layers": trace.n_layers}

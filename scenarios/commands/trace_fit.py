@@ -25,12 +25,11 @@ def fit(
     from scenarios.routing_presets import RoutingPreset
     from scenarios.routing_report import SEEDS, likeness, likeness_table
     from scenarios.table import terminal
+    from scenarios.traces import load_trace
     from sim.synth.fit import fit, goal_of, shortened, start_style, synthetic_means
     from sim.synth.sharpness import sharpened
-    from sim.trace import RoutingTrace
 
-    trace = RoutingTrace.load(file)
-    trace.validate(file)
+    trace = load_trace(file)
     trace = shortened(trace.decode_only(), tokens)
     goal = goal_of(trace)
     with progress_line() as say:

@@ -27,14 +27,13 @@ def report(
     from scenarios.routing_presets import list_routings, load_routing
     from scenarios.routing_report import SEEDS, likeness, likeness_table
     from scenarios.table import terminal
+    from scenarios.traces import load_trace
     from sim.files import write_text
     from sim.synth.fit import goal_of, synthetic_means
-    from sim.trace import RoutingTrace
 
     goal = None
     if file is not None:
-        trace = RoutingTrace.load(file)
-        trace.validate(file)
+        trace = load_trace(file)
         goal = goal_of(trace.decode_only())
     measured = {}
     for name in like or list_routings():
