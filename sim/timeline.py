@@ -37,6 +37,23 @@ def join_times(pieces: Iterable[Times]) -> Times:
     return Times(*(np.concatenate([getattr(piece, column.name) for piece in kept]) for column in fields(Times)))
 
 
+class StepEnds:
+    """Which ops of a schedule end its steps: the heads, which yield the tokens, or else all."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        step, self._n_steps = schedule.ops.step, len(schedule.steps)
+        heads = np.flatnonzero(schedule.ops.kind == Kind.HEAD)
+        every_step = len(np.unique(step[heads])) == self._n_steps
+        self._ops = heads if every_step else np.flatnonzero(step >= 0)
+        self._step = step[self._ops]
+
+    def of(self, end_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """End of each step, given that of each op."""
+        ends = np.zeros(self._n_steps)
+        np.maximum.at(ends, self._step, end_s[self._ops])
+        return ends
+
+
 @dataclass(frozen=True)
 class Timeline:
     """A Schedule with its Times. `source` is `simulated` or `measured`; `meta` says where and how."""
@@ -54,12 +71,7 @@ class Timeline:
     @cached_property
     def step_end_s(self) -> NDArray[np.float64]:
         """End of each step: of its head op, which yields the token, or else of its last op to end."""
-        ops, end = self.schedule.ops, self.times.end_s
-        ends = np.zeros(len(self.schedule.steps))
-        heads = np.flatnonzero(ops.kind == Kind.HEAD)
-        chosen = heads if len(np.unique(ops.step[heads])) == len(ends) else np.flatnonzero(ops.step >= 0)
-        np.maximum.at(ends, ops.step[chosen], end[chosen])
-        return ends
+        return StepEnds(self.schedule).of(self.times.end_s)
 
     def busy_s(self, lane: str) -> float:
         """Seconds in which the lane works; the host's include dispatching and leave out waiting."""

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sim.cache import ONLINE
 from sim.errors import InputError
 from sim.replay import COMPILED, STATIC_ORACLE, Replayer, missing_compiler
-from sim.replay import replayer as replay_module
 from sim.replay.accesses import Accesses, trace_accesses
 from tests.traces import random_trace
 
@@ -150,7 +149,7 @@ def test_capacities_in_bytes_count_each_layer_s_own() -> None:
 def test_without_numba_the_results_are_the_same_and_the_user_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     accesses = skewed(2)
     before = {policy: Replayer(accesses).run(policy, 7) for policy in COMPILED}
-    monkeypatch.setattr(replay_module, "find_spec", lambda name: None)
+    monkeypatch.setattr("sim.compiler.find_spec", lambda name: None)
     notice = missing_compiler()
     assert notice is not None
     assert "pip install 'moesim[fast]'" in notice

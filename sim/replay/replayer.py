@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.cache import FutureIndex, ReplayResult, make_policy, replay
+from sim.compiler import without_compiler
 from sim.policies.s3fifo import queue_capacities
 from sim.policies.window import WINDOW
 from sim.replay.accesses import Accesses, Key
@@ -22,9 +22,7 @@ COMPILED = ("lru", "lfu", "fifo", "lfu-da", "arc", "s3-fifo", "sieve", "least-st
 
 def missing_compiler() -> str | None:
     """A line for the user if replays cannot be compiled, else None."""
-    if find_spec("numba") is not None:
-        return None
-    return "Numba is not installed: replays run in plain Python, a hundred times slower; pip install 'moesim[fast]'"
+    return without_compiler("replays run")
 
 
 class Replayer:
