@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +14,8 @@ from sim.errors import InputError, ScheduleError
 from sim.fidelity import RoutingAccount
 from sim.foresight import Foresight
 from sim.model import MoEModel
+from sim.planning.compiled import Prepared, compiled_plan, prepare
+from sim.planning.twins import twin_of
 from sim.precision import Precisions
 from sim.predict import Predictor
 from sim.program import Program
@@ -27,11 +32,15 @@ def plan(
     strategy: Strategy, model: MoEModel, precisions: Precisions, trace: RoutingTrace, *, cached: int, batch: int = 1,
     popularity: NDArray[np.int64] | None = None, calibration: RoutingTrace | None = None,
     predictor: Predictor | None = None, costs: CostModel | None = None, seed: int = 0,
+    prepared: Prepared | None = None, fast: bool = True,
 ) -> Schedule:  # fmt: skip
     """Write the Schedule of `strategy` for a trace, with room for `cached` experts on the GPU.
 
     `popularity` [MoE block, expert] comes from a `calibration` run (default: all equal). A strategy that weighs
     durations or asks the clock needs `costs`. Equal arguments give equal schedules.
+
+    Where a strategy has a compiled twin (`sim.planning`), that plans the same unless `fast` is false. What was
+    `prepared` of the same trace, batch size and kind of predictor saves it time and changes nothing.
     """
     check_trace(trace, model)
     if popularity is None:
@@ -45,15 +54,26 @@ def plan(
         future=_future(trace, model, batch) if strategy.needs_future else None,
     )  # fmt: skip
     start_slots = strategy.start(world)
+    meta = {"strategy": strategy.name, "seed": seed, "batch": batch, "cached": cached}
+    if fast and (twin := twin_of(strategy)) is not None:
+        known = prepared or prepare(trace, model, batch=batch)
+        if (known.trace, known.batch) != (trace, batch):
+            raise ValueError("what was prepared is of another trace or batch size")
+        schedule, told = compiled_plan(twin, strategy, world, start_slots, known, predictor)
+        return replace(schedule, meta=meta | _learned(world, told.account))
     lanes = strategy.lanes()
     clock = SimulatedClock(lanes, costs) if costs is not None else None
     p = Program(model, precisions, lanes, n_slots=cached + strategy.extra_slots, start_slots=start_slots, clock=clock)
     account = RoutingAccount(model.n_moe_layers)
     _walk(p, strategy, trace, batch, foresight, account)
     lossy = {"fidelity": account.to_meta()} if strategy.lossy else {}
-    asked = {"prediction": foresight.account.to_meta()} if foresight.account.asked else {}
-    weighed = {"weighed_prices": True} if world.costs is not None and world.costs.asked else {}
-    return p.schedule(strategy=strategy.name, seed=seed, batch=batch, cached=cached, **lossy, **asked, **weighed)
+    return p.schedule(**meta, **lossy, **_learned(world, foresight.account.to_meta()))
+
+
+def _learned(world: World, account: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a strategy asked of the predictor and of the machine's prices, for the Schedule's meta data."""
+    weighed = world.costs is not None and world.costs.asked
+    return ({"prediction": account} if account else {}) | ({"weighed_prices": True} if weighed else {})
 
 
 def check_trace(trace: RoutingTrace, model: MoEModel) -> None:

@@ -20,6 +20,11 @@ def default_lanes(*, copy_priority: bool = False) -> tuple[Lane, ...]:
     return (Lane(HOST_LANE), Lane(GPU), uploads, Lane(D2H), Lane(CPU), Lane(WORKER), Lane(STORAGE))
 
 
+def activation_bytes(model: MoEModel, precisions: Precisions) -> int:
+    """What is sent of one token: its hidden state."""
+    return model.hidden * (4 if precisions.rest == "fp32" else 2)
+
+
 class Program(Issuer):
     """Every verb issues one op, in program order, and returns its number, to be named in `after` by later ops.
 
@@ -139,7 +144,7 @@ class Program(Issuer):
         priority: int = 0,
     ) -> int:  # fmt: skip
         """Copy `tokens` activations (hidden size × 2 bytes, 4 in fp32) over a copy lane."""
-        size_bytes = tokens * self.model.hidden * (4 if self.precisions.rest == "fp32" else 2)
+        size_bytes = tokens * activation_bytes(self.model, self.precisions)
         return self._issue(
             Kind.SEND, lane, list(after), reason, (layer, NO_EXPERT), self._rest_code,
             tokens=tokens, size_bytes=size_bytes, priority=priority,

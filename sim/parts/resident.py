@@ -22,6 +22,11 @@ class ExpertCache:
             share, more = divmod(n_slots, len(blocks))
             self._policies = {block: make_policy(policy, share + (i < more)) for i, block in enumerate(blocks)}
 
+    @property
+    def capacities(self) -> list[int]:
+        """Room of each cache, in the order of their blocks."""
+        return [policy.capacity for policy in dict.fromkeys(self._policies.values())]
+
     def __contains__(self, key: Key) -> bool:
         return self._policies[key[0]].contains(key)
 
