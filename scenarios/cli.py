@@ -7,7 +7,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scenarios.commands import calibrate, crossover, execute, listing, papers, replay, run, schema, trace, validate
+from scenarios.commands import (
+    calibrate,
+    crossover,
+    execute,
+    listing,
+    papers,
+    replay,
+    run,
+    schema,
+    sweep,
+    trace,
+    validate,
+)
 from sim.errors import MoesimError
 
 INTERRUPTED = 130
@@ -44,6 +56,7 @@ app.command("run")(run.run)
 app.command("calibrate")(calibrate.calibrate)
 app.command("crossover")(crossover.crossover)
 app.command("execute")(execute.execute)
+app.command("sweep")(sweep.sweep)
 app.command("validate")(validate.validate)
 app.command("replay")(replay.replay)
 app.command("papers")(papers.papers)

@@ -14,7 +14,7 @@ from scenarios.schema import PLAIN, STRUCTURED, Scenario
 from scenarios.yaml_file import YamlFile, read_yaml
 from sim.errors import InputError
 
-_EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLES = Path(__file__).parent / "examples"
 _MESSAGES = {"missing": "is missing", "model_type": "must be a mapping of fields"}
 _Checked = TypeVar("_Checked", bound=BaseModel)
 
@@ -46,7 +46,7 @@ class ScenarioFile:
 
 def load_scenario(path: str | Path, **stated: Any) -> ScenarioFile:
     """Read a scenario by path, or a bundled example by name; `stated` fields replace those of the file."""
-    source = read_yaml(find_file(path, _EXAMPLES, "scenario"))
+    source = read_yaml(find_file(path, EXAMPLES, "scenario"))
     return check_scenario(source, source.data, **stated)
 
 

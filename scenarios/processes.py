@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
-from threading import current_thread, main_thread
+from pickle import PicklingError
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sim.errors import MoesimError
@@ -20,53 +22,81 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
+class Worker:
+    """A process that answers items with `function`, one at a time, and ends with us however we end.
+
+    Function, items and answers must pickle. It has a pipe of its own, so that ending it in the middle of an answer
+    leaves no lock behind.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        with _ctrl_c_ignored():  # which the worker inherits; nothing here may take long, or a Ctrl-C would be lost
+            self._process.start()
+            theirs.close()  # so that the pipe ends with the worker
+        self._function = function
+
+    def begin(self) -> None:
+        """Tell it what to do; raises MoesimError if it has died."""
+        _talk(self.pipe.send, self._function)
+
+    def ask(self, item: Any) -> None:
+        """Give it an item; raises MoesimError if it has died."""
+        _talk(self.pipe.send, item)
+
+    def answer(self) -> tuple[bool, Any]:
+        """Wait for whether the function failed, and its result or error; raises MoesimError if the process dies."""
+        failed, result = _talk(self.pipe.recv)
+        return failed, result
+
+    def end(self) -> None:
+        """Kill it, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
 def map_in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> Iterator[_Result]:
     """Yield `function` of every item, in order, computed by `jobs` processes, or right here by one.
 
     Function, items and results must pickle. An exception of the function is raised here; MoesimError if a process
-    dies. However this ends, Ctrl-C included, the processes end with it: each has a pipe of its own, so that ending
-    one in the middle of a result leaves no lock behind.
+    dies. However this ends, Ctrl-C included, the processes end with it.
     """
     if jobs == 1:
         yield from map(function, items)
         return
-    context = get_context("spawn")
-    pipes = [context.Pipe() for _ in range(jobs)]
-    workers = [context.Process(target=_serve, args=(theirs,), daemon=True) for _, theirs in pipes]
+    workers: list[Worker] = []
     try:
-        with _ctrl_c_ignored():  # which the workers inherit; nothing here may take long, or a Ctrl-C would be lost
-            for worker, (_, theirs) in zip(workers, pipes, strict=True):
-                worker.start()
-                theirs.close()  # so that the pipe ends with the worker
-        for ours, _ in pipes:
-            _talk(ours.send, function)
-        yield from _in_order([ours for ours, _ in pipes], items)
+        for _ in range(jobs):
+            workers.append(Worker(function))
+        for worker in workers:
+            worker.begin()
+        yield from _in_order(workers, items)
     finally:
         for worker in workers:
-            if worker.pid is not None:
-                worker.kill()
-                worker.join()
-        for ours, _ in pipes:
-            ours.close()
+            worker.end()
 
 
-def _in_order(workers: Sequence[Pipe], items: Sequence[_Item]) -> Iterator[_Result]:
+def _in_order(workers: Sequence[Worker], items: Sequence[Any]) -> Iterator[Any]:
     """Keep every worker busy; hold results back until those before them are there."""
     todo = iter(enumerate(items))
-    doing: dict[Pipe, int] = {}
-    done: dict[int, _Result] = {}
+    doing: dict[Pipe, tuple[Worker, int]] = {}
+    done: dict[int, Any] = {}
     free = deque(workers)
     for number in range(len(items)):
         while number not in done:
             while free and (next_item := next(todo, None)):
-                worker = free.popleft()
-                doing[worker], item = next_item
-                _talk(worker.send, item)
-            for worker in cast("list[Pipe]", wait(list(doing))):
-                failed, result = _talk(worker.recv)
+                worker, (at, item) = free.popleft(), next_item
+                doing[worker.pipe] = worker, at
+                worker.ask(item)
+            for pipe in cast("list[Pipe]", wait(list(doing))):
+                worker, at = doing.pop(pipe)
+                failed, result = worker.answer()
                 if failed:
                     raise result
-                done[doing.pop(worker)] = result
+                done[at] = result
                 free.append(worker)
         yield done.pop(number)
 
@@ -80,6 +110,8 @@ def _talk(action: Callable[..., Any], *arguments: Any) -> Any:
 
 def _serve(pipe: Pipe) -> None:
     """What a worker does: an answer for every item, until it is killed or alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
         function = pipe.recv()
         while True:
@@ -88,7 +120,17 @@ def _serve(pipe: Pipe) -> None:
                 answer = (False, function(item))
             except Exception as error:
                 answer = (True, error)
-            pipe.send(answer)
+            try:
+                pipe.send(answer)
+            except (PicklingError, TypeError, AttributeError) as error:
+                pipe.send((True, error))
+
+
+def _end_with_parent() -> None:
+    """In the middle of an item too: nobody is left to take its answer."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from scenarios.load import ScenarioFile
 from scenarios.machine_presets import load_machine
 from scenarios.presets import load_model
 from scenarios.routing import Routing, recorded, synthetic
-from scenarios.schema import PredictorSpec, Scenario, StrategySpec
+from scenarios.schema import PredictorSpec, Scenario, StrategySpec, TraceSpec, WorkloadSpec
 from scenarios.traces import find_trace
 from sim.errors import InputError
 from sim.machine import Machine
@@ -54,27 +54,56 @@ class Case:
     entries: tuple[Entry, ...]
 
 
+class Sources:
+    """Where models, machines and routing come from; whoever resolves many scenarios keeps what he has found."""
+
+    def model(self, name: str | Path) -> MoEModel:
+        """A model by name or path."""
+        return load_model(name)
+
+    def machine(self, name: str | Path) -> Machine:
+        """A machine by name or path."""
+        return load_machine(name)
+
+    def synthetic(self, workload: WorkloadSpec, model: MoEModel, seed: int, folder: Path) -> Routing:
+        """Routing drawn for a workload; a preset named by path is relative to `folder`."""
+        return synthetic(workload, model, seed, folder)
+
+    def recorded(self, spec: TraceSpec, path: Path) -> Routing:
+        """Routing read from a file."""
+        return recorded(spec, path)
+
+
 def resolve(file: ScenarioFile) -> Case:
     """Resolve all names of a scenario; raises InputError, with the line at fault, for what cannot be."""
+    case = resolve_setting(file)
+    return replace(case, entries=tuple(resolve_entry(file, case, i) for i in range(len(file.spec.strategies))))
+
+
+def resolve_setting(file: ScenarioFile, sources: Sources | None = None) -> Case:
+    """All of a scenario but its strategies; raises InputError."""
+    spec, sources = file.spec, sources or Sources()
+    model, machine = resolve_machines(file, sources)
+    routing = _routing(file, model, sources)
+    precisions = Precisions(**spec.precision.model_dump())
+    with file.at("model"):
+        check_model(Setting(model, precisions, machine, requests_of(routing.trace, spec.batch)))
+    title = spec.title or f"{model.name} on {machine.name}"
+    return Case(spec, title, model, precisions, machine, routing.trace, routing.popularity, routing.calibration, ())
+
+
+def resolve_machines(file: ScenarioFile, sources: Sources) -> tuple[MoEModel, Machine]:
+    """The model, and the machine with its numbers changed; raises InputError."""
     spec = file.spec
     with file.at("model"):
-        model = load_model(named("model", spec.model, file))
+        model = sources.model(named("model", spec.model, file))
     with file.at("machine"):
-        machine = load_machine(named("machine", spec.machine, file))
+        machine = sources.machine(named("machine", spec.machine, file))
     with file.at("machine_with"):
         machine = adjusted(machine, spec.machine_with)
     with file.at("stack"):
         machine.stack(spec.stack)
-    routing = _routing(file, model)
-    precisions = Precisions(**spec.precision.model_dump())
-    setting = Setting(model, precisions, machine, requests_of(routing.trace, spec.batch))
-    with file.at("model"):
-        check_model(setting)
-    entries = tuple(_entry(file, i, each, setting) for i, each in enumerate(spec.strategies))
-    title = spec.title or f"{model.name} on {machine.name}"
-    return Case(
-        spec, title, model, precisions, machine, routing.trace, routing.popularity, routing.calibration, entries
-    )
+    return model, machine
 
 
 def named(field: str, name: str, file: ScenarioFile) -> str | Path:
@@ -83,19 +112,22 @@ def named(field: str, name: str, file: ScenarioFile) -> str | Path:
     return path if field not in file.stated and path.is_file() else name
 
 
-def _routing(file: ScenarioFile, model: MoEModel) -> Routing:
+def _routing(file: ScenarioFile, model: MoEModel, sources: Sources) -> Routing:
     spec = file.spec
     if spec.workload is not None:
         with file.at("workload"):
-            return synthetic(spec.workload, model, spec.seed, file.folder)
+            return sources.synthetic(spec.workload, model, spec.seed, file.folder)
     assert spec.trace is not None  # the schema sees to it
     with file.at("trace"):
-        routing = recorded(spec.trace, find_trace(spec.trace.file, file.folder))
+        routing = sources.recorded(spec.trace, find_trace(spec.trace.file, file.folder))
         check_trace(routing.trace, model)
     return routing
 
 
-def _entry(file: ScenarioFile, i: int, spec: StrategySpec, setting: Setting) -> Entry:
+def resolve_entry(file: ScenarioFile, case: Case, i: int) -> Entry:
+    """Strategy number `i` of a scenario whose setting is resolved; raises InputError."""
+    spec = file.spec.strategies[i]
+    setting = Setting(case.model, case.precisions, case.machine, requests_of(case.trace, case.spec.batch))
     with file.at("strategies", i):
         strategy = make_strategy(spec.name, **spec.knobs)
         predictor = spec.predictor or file.spec.predictor

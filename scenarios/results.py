@@ -40,7 +40,7 @@ class RunResult:
     @property
     def loaded_gb_per_token(self) -> float:
         """Expert and block weights that crossed to the GPU, in GB for each token put out."""
-        return self.summary.bytes_loaded / 1e9 / max(1, self.summary.output_tokens)
+        return self.summary.loaded_gb_per_token
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; the schedule and the timeline are files of their own."""

@@ -36,9 +36,10 @@ class Part(BaseModel):
     @classmethod
     def _known_fields(cls, data: Any) -> Any:
         if isinstance(data, dict) and cls.model_config.get("extra") == "forbid":
+            known = [field.alias or name for name, field in cls.model_fields.items()]
             for name in data:
-                if name not in cls.model_fields:
-                    raise refusal("there is no such field", did_you_mean(str(name), list(cls.model_fields)), str(name))
+                if name not in known:
+                    raise refusal("there is no such field", did_you_mean(str(name), known), str(name))
         return data
 
 

@@ -27,6 +27,9 @@ def _set(data: Any, path: str, value: Any) -> None:
     field, _, rest = path.partition(".")
     if isinstance(data, list):
         _set_entry(data, field, rest, value)
+    elif not isinstance(data, dict):
+        remedy = "write it out as a mapping, or change it as a whole"
+        raise InputError("is set inside of what is no mapping", field=field, value=data, remedy=remedy)
     elif not rest:
         data[field] = value
     elif field == "machine_with":
@@ -40,7 +43,10 @@ def _set_entry(entries: list[Any], number: str, rest: str, value: Any) -> None:
         raise InputError(
             "is no entry of a list of this length", field=number, value=len(entries), remedy="count from 0"
         )
-    if rest:
-        _set(entries[int(number)], rest, value)
-    else:
-        entries[int(number)] = value
+    at = int(number)
+    if not rest:
+        entries[at] = value
+        return
+    if isinstance(entries[at], str):  # a strategy by its name alone
+        entries[at] = {"name": entries[at]}
+    _set(entries[at], rest, value)

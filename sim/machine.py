@@ -35,6 +35,13 @@ class Device(_Part):
     traffic: Demand = {}
 
 
+class Power(_Part):
+    """Watts that a device draws while it computes and while it does not (0: not stated, so not counted)."""
+
+    busy_w: PositiveFloat
+    idle_w: NonNegativeFloat = 0.0
+
+
 class LaneProfile(_Part):
     """How a lane of a schedule runs here: on which device, and what it occupies while it does (`cores: 1`)."""
 
@@ -141,6 +148,7 @@ class Machine(_Part):
     kernels: tuple[Kernel, ...] = ()
     rooflines: tuple[Roofline, ...] = ()
     stacks: Annotated[dict[str, Stack], Field(min_length=1)]
+    power: dict[Literal["gpu", "cpu"], Power] = {}
     sources: dict[str, str] = {}
 
     @model_validator(mode="after")

@@ -42,6 +42,11 @@ class Summary:
     fidelity: Fidelity | None = None
     prediction: Prediction | None = None
 
+    @property
+    def loaded_gb_per_token(self) -> float:
+        """Expert and block weights that crossed to the GPU, in GB for each token put out."""
+        return self.bytes_loaded / 1e9 / max(1, self.output_tokens)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
