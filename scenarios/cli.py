@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from scenarios.commands import (
+    advise,
     calibrate,
     crossover,
     execute,
@@ -53,6 +54,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
+app.command("advise")(advise.advise)
 app.command("calibrate")(calibrate.calibrate)
 app.command("crossover")(crossover.crossover)
 app.command("execute")(execute.execute)

@@ -24,10 +24,10 @@ def verdict(entries: Sequence[Entry], machine: str) -> Html:
             [f"Nothing that was tried can be used on {machine}: ", name, f", which {best.bracket}, ", speed, "."]
         )
     if len(able) == 1:
-        return join([name, " ", _speed(best.run), ", ", _bound(best.run), _price(best.run), "."])
+        return join([name, " ", _speed(best.run), ", ", bound(best.run), _price(best.run), "."])
     claim = f" is the best of the {len(able)} strategies that fit: it "
     return join(
-        [name, claim, _speed(best.run), ", ", _lead(best.run, able[1]), ", ", _bound(best.run), _price(best.run), "."]
+        [name, claim, _speed(best.run), ", ", _lead(best.run, able[1]), ", ", bound(best.run), _price(best.run), "."]
     )
 
 
@@ -75,7 +75,7 @@ def _times(lead: float) -> str:
     return f"{100 * (lead - 1):.0f} % faster than" if lead < 1.5 else f"{number(lead)}× as fast as"
 
 
-def _bound(run: RunResult) -> str:
+def bound(run: RunResult) -> str:
     """The busiest lane, and whether it is what limits the run."""
     lane, busy = max(run.summary.utilisation.items(), key=lambda item: item[1])
     if busy >= _SATURATED:

@@ -14,6 +14,7 @@ from scenarios.run import plan_entry
 from scenarios.schema import TraceSpec, WorkloadSpec
 from scenarios.sweeping.identity import model_hash, recorded_key, synthetic_key
 from scenarios.sweeping.lru import Lru
+from scenarios.traces import find_trace
 from sim.cost import CostModel
 from sim.model import MoEModel
 from sim.schedule import COLUMNS, Schedule
@@ -38,7 +39,7 @@ class Shared(Sources):
         """A name for the routing of a scenario that says all there is to it; raises InputError."""
         spec = file.spec
         if spec.trace is not None:
-            return recorded_key(spec.trace, file.folder / spec.trace.file)
+            return recorded_key(spec.trace, find_trace(spec.trace.file, file.folder))
         assert spec.workload is not None  # the schema sees to it
         preset = self._preset(spec.workload.like, model, file.folder)
         return synthetic_key(spec.workload, model, spec.seed, preset)

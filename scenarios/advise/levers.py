@@ -1,0 +1,68 @@
+"""What to buy first: how much faster the best strategy would be with half as much again of one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scenarios.adjust import adjusted
+from scenarios.advise.contenders import Contender
+from scenarios.advise.question import Ground
+from scenarios.advise.trial import Tried, run_on
+from scenarios.datasheet import GIB
+from sim.machine import Machine
+from sim.memory import GPU_MEMORY
+
+FACTOR = 1.5
+_WORTH = 1.03  # a gain below this is none
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A part of the machine; `gain` is the decode rate with `FACTOR` times as much of it, over the present one."""
+
+    name: str
+    gain: float
+    for_sale: bool = True
+
+
+def levers(ground: Ground, weights: str, best: Tried) -> list[Lever]:
+    """All of them, the greatest gain first."""
+    found = [
+        Lever(name, _speed(ground.on(adjusted(ground.machine, changes)), weights, best.contender) / best.speed, sold)
+        for name, (changes, sold) in _changes(ground.machine).items()
+    ]
+    return sorted(found, key=lambda lever: -lever.gain)
+
+
+def first(found: Sequence[Lever]) -> Lever | None:
+    """The one to buy; None if none that is for sale gains anything to speak of."""
+    best = max((lever for lever in found if lever.for_sale), key=lambda lever: lever.gain)
+    return best if best.gain >= _WORTH else None
+
+
+def _changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bool]]:
+    """What becomes of the machine's numbers, and whether that is a thing to buy."""
+    gpu_gib = machine.memory[GPU_MEMORY].usable_bytes / GIB
+    return {
+        "GPU memory": ({"gpu.memory_gib": FACTOR * gpu_gib}, True),
+        "GPU speed": ({"gpu.speed": FACTOR}, True),
+        "PCIe link": ({"link.speed": FACTOR}, True),
+        "host memory bandwidth": (_faster_dram(machine), True),
+        "CPU": ({"cpu.speed": FACTOR}, True),
+        "host software": ({"dispatch.speed": FACTOR}, False),
+    }
+
+
+def _faster_dram(machine: Machine) -> dict[str, float]:
+    """What all its users share, and what CPU kernels stream; of kernels measured as wholes, the whole."""
+    changes = {"dram.speed": FACTOR} if "dram" in machine.capacities else {}
+    if any(kernel.device == "cpu" for kernel in machine.kernels):
+        return changes | {"cpu.speed": FACTOR}
+    streamed = max((line.bytes_per_s for line in machine.rooflines if line.device == "cpu"), default=0.0)
+    return changes | ({"cpu.gb_per_s": FACTOR * streamed / 1e9} if streamed else {})
+
+
+def _speed(ground: Ground, weights: str, contender: Contender) -> float:
+    """With as many experts cached as then fit."""
+    return Tried(contender, run_on(ground, weights, contender)).speed
