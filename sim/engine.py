@@ -115,12 +115,7 @@ class Engine:
 
     def _deadlock(self) -> None:
         stuck = next(job for job in self._jobs if job.end is None)
-        raise never_runs(stuck.index)
-
-
-def never_runs(op: int) -> ScheduleError:
-    """What every engine raises for an op that has not ended when nothing more can happen."""
-    return ScheduleError(f"op {op} can never run: what it depends on never ends")
+        raise ScheduleError(f"op {stuck.index} can never run: what it depends on never ends")
 
 
 def simulate_windows(

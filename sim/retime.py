@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.compiler import without_compiler
 from sim.cost import Costs
-from sim.engine import never_runs, simulate
+from sim.engine import simulate
 from sim.schedule import Kind, Schedule
 from sim.timeline import StepEnds, Timeline, Times
+
+if TYPE_CHECKING:
+    from sim.retiming.fifo import Codes, Numbers
 
 EngineName = Literal["fast", "simpy"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -34,15 +37,25 @@ def slow_because() -> str | None:
 
 
 class Retimer:
-    """Times one schedule under costs after costs, with all that does not depend on them prepared once."""
+    """Times one schedule under costs after costs, with all that does not depend on them prepared once.
+
+    Not to be shared by threads. Where no op can draw on more of a shared capacity than there is, none has a priority
+    and none is cancelled, one pass in program order does; else the events of all lanes are gone through.
+    """
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
-        self._compiled = slow_because() is None
-        self._step_ends = StepEnds(schedule)
+        ops = schedule.ops
+        owner = np.repeat(np.arange(len(ops)), np.diff(ops.deps.offsets))
+        usual = ((ops.deps.values >= 0) & (ops.deps.values < owner)).all() and (ops.lane < len(schedule.lanes)).all()
+        self._compiled = bool(usual) and slow_because() is None  # what else is wrong, the reference finds out
+        by_priority = [i for i, lane in enumerate(schedule.lanes) if lane.discipline == "priority"]
+        self._in_order = not (np.isin(ops.lane, by_priority).any() or (ops.kind == Kind.CANCEL).any())
 
     def times(self, costs: Costs) -> Times:
-        """The times of every op."""
+        """The times of every op; raises ScheduleError if one can never run, ValueError for costs of other ops."""
+        if len(costs.duration_s) != len(self._schedule):
+            raise ValueError(f"costs of {len(costs.duration_s)} ops for a schedule of {len(self._schedule)}")
         if not self._compiled:
             return simulate(self._schedule, costs).times
         scarce = self._scarce(costs)
@@ -63,53 +76,47 @@ class Retimer:
 
     def _in_one_pass(self, costs: Costs) -> Times:
         from sim.retiming.fifo import time_fifo
+        from sim.retiming.start import plain
 
         n, n_lanes = len(self._schedule), len(self._schedule.lanes)
         dispatched, start, end = np.empty((3, n))
-        prices = costs.duration_s, costs.dispatch_s, costs.handoff_s
-        time_fifo(*self._columns, *prices, np.zeros(n_lanes), dispatched, start, end)
+        kind, lane, offsets, deps = self._columns
+        duration, dispatch, handoff = map(plain, (costs.duration_s, costs.dispatch_s, costs.handoff_s))
+        free = np.zeros(n_lanes)
+        time_fifo(kind, lane, offsets, deps, duration, dispatch, handoff, free, dispatched, start, end)
         return Times(dispatched, start, end, np.zeros(n, np.bool_))
 
     def _by_events(self, costs: Costs, scarce: NDArray[np.intp]) -> Times:
         from sim.retiming.events import advance
         from sim.retiming.start import new_run
 
-        run = new_run(self._ops, self._deps, self._schedule.lanes, costs, scarce)
+        run = new_run(*self._records, self._schedule.lanes, costs, scarce)
         advance(run, True)
         ops = run.ops[:-1]
-        stuck = np.flatnonzero(ops["end_s"] == np.inf)
-        if len(stuck):
-            raise never_runs(int(stuck[0]))
         return Times(*(np.ascontiguousarray(ops[name]) for name in ("dispatched_s", "start_s", "end_s", "cancelled")))
 
     @cached_property
-    def _columns(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
+    def _columns(self) -> tuple[Codes, Codes, Numbers, Numbers]:
         """Kind and lane of each op, where its dependencies begin, and these."""
         ops = self._schedule.ops
-        kind, lane = np.ascontiguousarray(ops.kind), np.ascontiguousarray(ops.lane)
-        return kind, lane, ops.deps.offsets.astype(np.int32), ops.deps.values.astype(np.int32)
+        return (
+            np.array(ops.kind),
+            np.array(ops.lane),
+            ops.deps.offsets.astype(np.int32),
+            ops.deps.values.astype(np.int32),
+        )
 
     @cached_property
-    def _ops(self) -> Any:
-        from sim.retiming.start import op_records
+    def _records(self) -> tuple[Any, Any]:
+        """Ops and dependencies for the event engine."""
+        from sim.retiming.start import dep_records, op_records
 
-        return op_records(self._schedule.ops)
-
-    @cached_property
-    def _deps(self) -> Any:
-        from sim.retiming.start import dep_records
-
-        return dep_records(self._schedule.ops)
+        return op_records(self._schedule.ops), dep_records(self._schedule.ops)
 
     @cached_property
     def _ops_of_lane(self) -> list[NDArray[np.intp]]:
         return [np.flatnonzero(self._schedule.ops.lane == lane) for lane in range(len(self._schedule.lanes))]
 
     @cached_property
-    def _in_order(self) -> bool:
-        """Whether ops start on each lane as they were issued, after what was issued before them."""
-        ops = self._schedule.ops
-        by_priority = [i for i, lane in enumerate(self._schedule.lanes) if lane.discipline == "priority"]
-        chosen = np.isin(ops.lane, by_priority).any() or (ops.kind == Kind.CANCEL).any()
-        owner = np.repeat(np.arange(len(ops)), np.diff(ops.deps.offsets))
-        return not chosen and bool((ops.deps.values < owner).all())
+    def _step_ends(self) -> StepEnds:
+        return StepEnds(self._schedule)

@@ -29,11 +29,12 @@ from sim.retiming.state import (
 from sim.schedule import Kind
 
 _WAIT, _CANCEL = int(Kind.WAIT), int(Kind.CANCEL)
-_ONLY_CALLED: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # by compiled code
-_part = njit(error_model="numpy", **_ONLY_CALLED)
+_PLAIN: Any = {"error_model": "numpy", "_nrt": False}  # arrays are not counted, of which there is no need here
+_PART: Any = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by `advance` only
+_part = njit(**_PLAIN, **_PART)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, **_PLAIN)
 def advance(run: Run, to_the_end: bool) -> None:
     """Run until nothing more happens, or else up to the host's present moment.
 
@@ -100,10 +101,12 @@ def _dispatch(run: Run, state: Record) -> None:
     op, end = ops[number], ops[number + 1].deps
     state.next += 1
     op.dispatched_s = state.now
+    op.start_s = op.end_s = NOT_YET
+    op.pending, op.waiter, op.cancelled = 0, NONE, False
     if op.kind == _CANCEL:
         for d in range(op.deps, end):
             _withdraw(run, state, np.int64(deps[d].on))
-        op.start_s = op.end_s = state.now  # nothing later has been dispatched that could wait for it
+        op.start_s = op.end_s = state.now
         return
     for d in range(op.deps, end):
         on = ops[deps[d].on]
@@ -177,7 +180,7 @@ def _go_on(run: Run, state: Record, at: int) -> None:
     if at == 0:
         if lane.doing == IDLE and state.next < state.issued:
             lane.doing = DISPATCHING
-            _until(state, lane, state.now + ops[state.next].dispatch_s)
+            _until(state, lane, state.now + run.dispatch_s[state.next])
         if lane.doing != BLOCKED or ops[lane.op].pending > 0:
             return
         number = lane.op
@@ -194,9 +197,9 @@ def _go_on(run: Run, state: Record, at: int) -> None:
         if number == NONE or ops[number].pending > 0:
             return
         if chooses != CHOOSES_NOW:
-            if ops[number].handoff_s > 0 and state.now > lane.free_since:
+            if run.handoff_s[number] > 0 and state.now > lane.free_since:
                 lane.doing, lane.waking_since = WAKING, state.now
-                _until(state, lane, state.now + ops[number].handoff_s)
+                _until(state, lane, state.now + run.handoff_s[number])
                 return
             if lane.by_priority:
                 lane.choosing = CHOOSES_LAST
@@ -238,12 +241,12 @@ def _start(run: Run, state: Record, at: int, number: int) -> None:
     op, lane = run.ops[number], run.lanes[at]
     op.start_s = state.now
     lane.doing, lane.op = BUSY, number
-    _until(state, lane, state.now + op.duration_s)
+    _until(state, lane, state.now + run.duration_s[number])
     for c in range(len(run.capacities)):
         if run.demand[number, c] > 0:
             lane.rate = 1.0
     if lane.rate > 0:
-        lane.left_s, lane.since = op.duration_s, state.now
+        lane.left_s, lane.since = run.duration_s[number], state.now
         run.lanes[state.users].user = at
         state.users += 1
         _adjust(run, state)

@@ -17,11 +17,8 @@ Records = Any  # NDArray[np.void]; NumPy has no type for records with attributes
 
 OP = np.dtype(
     [
-        ("duration_s", "f8"),
-        ("dispatch_s", "f8"),
-        ("handoff_s", "f8"),
         ("dispatched_s", "f8"),
-        ("start_s", "f8"),  # NOT_YET until known
+        ("start_s", "f8"),  # NOT_YET until known, as soon as it is dispatched
         ("end_s", "f8"),
         ("deps", "i4"),  # the first of its dependencies; they end where those of the next op begin
         ("pending", "i4"),  # dependencies that had not ended when it was dispatched, and have not since
@@ -70,12 +67,18 @@ RUN = np.dtype(
 
 
 class Run(NamedTuple):
-    """A run in progress; `demand` is [op, capacity], lane 0 is the host, `ops` has one row more than there are ops."""
+    """A run in progress; `demand` is [op, capacity], lane 0 is the host, `ops` has one row more than there are ops.
+
+    Ops depend on earlier ones only, so that nothing is read of an op but its description before it is dispatched.
+    """
 
     ops: Records
     deps: Records
     lanes: Records
     state: Records
+    duration_s: NDArray[np.float64]
+    dispatch_s: NDArray[np.float64]
+    handoff_s: NDArray[np.float64]
     demand: NDArray[np.float64]
     capacities: NDArray[np.float64]
     loads: NDArray[np.float64]
