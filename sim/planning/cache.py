@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.op_classes import block_classes
 from sim.parts.misses import cpu_is_cheaper
-from sim.planning.decisions import NOBODY, UNDECIDED, Decisions
+from sim.planning.decisions import Decisions, undecided
 from sim.planning.guesses import Guesses
 from sim.planning.passes import Passes
 from sim.planning.written import keys_of
@@ -25,28 +25,23 @@ def decide_cache(
 ) -> Decisions:
     """What `Cache.experts` decides for every block of a run."""
     from sim.planning.kernels.book import empty_book
-    from sim.planning.kernels.decide import Asked, Decided, decide, warm
+    from sim.planning.kernels.decide import decide, warm
 
     model = world.model
     book = empty_book(strategy.policy, strategy.cache.capacities, model.n_moe_layers, model.n_experts)
     warm(book, keys_of(model, start_slots)[::-1].copy())
-    decided = Decided(
-        fate=np.full(len(run.experts), UNDECIDED, np.int8), victim=np.full(len(run.experts), NOBODY, np.int32),
-        brought=np.zeros(len(guesses.experts), np.bool_), guess_victim=np.full(len(guesses.experts), NOBODY, np.int32),
-        unused=np.zeros(model.n_slots_total, np.bool_),
-    )  # fmt: skip
-    asked = Asked(run.starts, run.experts, run.counts, guesses.starts, guesses.experts)
+    routed, guessed = undecided(run, guesses)
     to_cpu, price_class = _choices(strategy, world, run)
     cell = 0
     while True:
-        cell, expert, tokens = decide(asked, book, to_cpu, price_class, decided, cell)
+        cell, expert, tokens = decide(
+            book, run.starts, routed, guesses.starts, guessed, to_cpu, price_class, cell
+        )
         if cell == len(run.starts) - 1:
             break
         moe = cell % model.n_moe_layers
         to_cpu[price_class[moe], tokens] = cpu_is_cheaper(world, model.moe_layers[moe], expert, tokens)
-    return Decisions(
-        decided.fate, decided.victim, decided.brought, decided.guess_victim, swap=strategy.evict == "swap"
-    )
+    return Decisions(routed, guessed, swap=strategy.evict == "swap")
 
 
 def _choices(strategy: Cache, world: World, run: Passes) -> tuple[NDArray[np.int8], NDArray[np.int64]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim.planning.decisions import HIT, NOBODY, STREAM, Decisions
+from sim.planning.decisions import HIT, STREAM, Decisions, undecided
 from sim.planning.guesses import Guesses
 from sim.planning.passes import Passes
 from sim.planning.written import keys_of
@@ -23,8 +23,6 @@ def decide_on_demand(
     stays = np.zeros(model.n_slots_total, np.bool_)
     stays[keys_of(model, start_slots)] = True
     moe = np.repeat(np.arange(len(run.starts) - 1) % model.n_moe_layers, np.diff(run.starts))
-    fate = np.where(stays[moe * model.n_experts + run.experts], HIT, STREAM).astype(np.int8)
-    nobody = np.full(len(guesses.experts), NOBODY, np.int32)
-    return Decisions(
-        fate, np.full(len(fate), NOBODY, np.int32), np.zeros(len(nobody), np.bool_), nobody, blocking=strategy.blocking
-    )
+    routed, guessed = undecided(run, guesses)
+    routed["fate"] = np.where(stays[moe * model.n_experts + run.experts], HIT, STREAM)
+    return Decisions(routed, guessed, blocking=strategy.blocking)

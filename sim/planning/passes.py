@@ -26,9 +26,9 @@ class Passes:
 
     phase: NDArray[np.int64]
     group: NDArray[np.int64]
-    sequences: NDArray[np.int64]
+    sequences: NDArray[np.int32]
     tokens: NDArray[np.int64]
-    context: NDArray[np.int64]
+    context: NDArray[np.int32]
     first_block: NDArray[np.int64]
     starts: NDArray[np.int64]
     experts: NDArray[np.int32]
@@ -50,7 +50,7 @@ def passes(trace: RoutingTrace, model: MoEModel, batch: int) -> Passes:
     first_block = np.where(phase == Phase.DECODE, model.decode_layers.start, 0)
     starts, experts, counts = _routed(trace, token_rows, tokens, first_moe(model, first_block))
     return Passes(
-        phase, members[begins] // batch, sequences, tokens, _mean_contexts(each), first_block, starts, experts,
+        phase, members[begins] // batch, sequences.astype(np.int32), tokens, _mean_contexts(each), first_block, starts, experts,
         counts, token_rows, np.concatenate([[0], np.cumsum(tokens)]),
     )  # fmt: skip
 
@@ -66,8 +66,8 @@ def first_moe(model: MoEModel, first_block: NDArray[np.int64]) -> NDArray[np.int
     return np.searchsorted(model.moe_layers, first_block)
 
 
-def _mean_contexts(each: Sequence[Step]) -> NDArray[np.int64]:
-    return np.array([round(float(step.context.mean())) for step in each], np.int64)
+def _mean_contexts(each: Sequence[Step]) -> NDArray[np.int32]:
+    return np.array([round(float(step.context.mean())) for step in each], np.int32)
 
 
 def _routed(

@@ -9,44 +9,48 @@ from numba import njit
 from numpy.typing import NDArray
 
 LANES = 3  # that use slots: of compute, and of copies up and down
-_FIRST, _LENGTH = 0, 1
+NOTHING = -1
+
+SLOT = np.dtype(
+    [
+        ("source", np.int64),  # the load that filled it, or NOTHING if it was full at first
+        ("lane", np.int64, LANES),  # that used it, in the order in which they first did, or NOTHING
+        ("last", np.int64, LANES),  # op of each of them
+    ],
+    align=True,
+)
 
 
 class Buffers(NamedTuple):
-    """`slot_of` [key] is -1 for who has none; `source` [slot] is the load that filled it, -1 if it was full at first.
+    """`slot_of` [key] is NOTHING for who has none; `free` is a ring of those given up, longest ago first.
 
-    `free` is a ring of those given up, longest ago first, `ends` its first place and length. `last` [slot, user] is
-    the last op of each lane that used a slot, lanes in the order in which they first did: `user` [slot, LANES].
+    `ends`: its first place and its length.
     """
 
-    slot_of: NDArray[np.int32]
-    source: NDArray[np.int64]
-    free: NDArray[np.int32]
+    slots: NDArray[np.void]
+    slot_of: NDArray[np.int64]
+    free: NDArray[np.int64]
     ends: NDArray[np.int64]
-    last: NDArray[np.int64]
-    user: NDArray[np.int8]
 
 
-def filled(n_slots: int, n_keys: int, keys: NDArray[np.int32]) -> Buffers:
+def filled(n_slots: int, n_keys: int, keys: NDArray[np.int64]) -> Buffers:
     """Slots 0, 1, … hold these keys, the others nothing."""
-    slot_of = np.full(n_keys, -1, np.int32)
+    slot_of, vacant = np.full(n_keys, NOTHING, np.int64), n_slots - len(keys)
     slot_of[keys] = np.arange(len(keys))
-    free = np.zeros(n_slots, np.int32)
-    vacant = n_slots - len(keys)
+    free = np.zeros(n_slots, np.int64)
     free[:vacant] = np.arange(len(keys), n_slots)
-    return Buffers(
-        slot_of, np.full(n_slots, -1, np.int64), free, np.array([0, vacant], np.int64),
-        np.zeros((n_slots, LANES), np.int64), np.full((n_slots, LANES), -1, np.int8),
-    )  # fmt: skip
+    slots = np.zeros(n_slots, SLOT)
+    slots["source"] = slots["lane"] = NOTHING
+    return Buffers(slots, slot_of, free, np.array([0, vacant], np.int64))
 
 
 @njit(cache=True)
 def take(buffers: Buffers, key: int) -> int:
     """Give a key the slot that has been free longest."""
-    first = buffers.ends[_FIRST]
-    slot = buffers.free[first]
-    buffers.ends[_FIRST] = (first + 1) % len(buffers.free)
-    buffers.ends[_LENGTH] -= 1
+    ends = buffers.ends
+    slot = buffers.free[ends[0]]
+    ends[0] = (ends[0] + 1) % len(buffers.free)
+    ends[1] -= 1
     buffers.slot_of[key] = slot
     return int(slot)
 
@@ -54,16 +58,16 @@ def take(buffers: Buffers, key: int) -> int:
 @njit(cache=True)
 def give_up(buffers: Buffers, key: int) -> None:
     """A key needs its slot no more."""
-    slot = buffers.slot_of[key]
-    buffers.slot_of[key] = -1
-    buffers.free[(buffers.ends[_FIRST] + buffers.ends[_LENGTH]) % len(buffers.free)] = slot
-    buffers.ends[_LENGTH] += 1
+    ends = buffers.ends
+    buffers.free[(ends[0] + ends[1]) % len(buffers.free)] = buffers.slot_of[key]
+    buffers.slot_of[key] = NOTHING
+    ends[1] += 1
 
 
 @njit(cache=True)
 def use(buffers: Buffers, slot: int, lane: int, op: int) -> None:
     """An op on a lane uses a slot."""
-    place = 0
-    while buffers.user[slot, place] != lane and buffers.user[slot, place] >= 0:
+    row, place = buffers.slots[slot], 0
+    while row.lane[place] != lane and row.lane[place] != NOTHING:
         place += 1
-    buffers.user[slot, place], buffers.last[slot, place] = lane, op
+    row.lane[place], row.last[place] = lane, op

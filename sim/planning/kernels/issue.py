@@ -9,42 +9,47 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sim.planning.decisions import DEMAND, HIT, LATE, NOBODY, OFFLOAD, PREFETCHED, STREAM
-from sim.planning.kernels.buffers import LANES, Buffers, give_up, take, use
+from sim.planning.kernels.buffers import LANES, NOTHING, Buffers, give_up, take, use
 from sim.program import CPU, D2H, GPU, H2D, HOST_LANE, default_lanes
 from sim.schedule import NO_EXPERT, NO_SLOT, Kind, Phase, Reason
 
-_NUMBER = {lane.name: i for i, lane in enumerate(default_lanes())}
-_HOST, _GPU, _UP, _DOWN, _CPU = (_NUMBER[name] for name in (HOST_LANE, GPU, H2D, D2H, CPU))
-_PREFETCH_PRIORITY, _RESULT_PRIORITY = 1, -1
-_PREFILL = int(Phase.PREFILL)
-_ATTENTION, _GATE, _EXPERT, _COMBINE, _HEAD = (int(Kind[name]) for name in "ATTENTION GATE EXPERT COMBINE HEAD".split())
-_LOAD, _UNLOAD, _SEND, _WAIT = (int(Kind[name]) for name in "LOAD UNLOAD SEND WAIT".split())
-_MODEL, _IS_HIT, _WAS_PREFETCHED = int(Reason.MODEL), int(Reason.HIT), int(Reason.PREFETCHED)
-_FOR_DEMAND, _FOR_STREAM, _FOR_OFFLOAD = int(Reason.DEMAND), int(Reason.STREAM), int(Reason.OFFLOAD)
-_FOR_PREFETCH, _FOR_SWAP = int(Reason.PREFETCH), int(Reason.SWAP)
+_LANES = {lane.name: i for i, lane in enumerate(default_lanes())}
+_HOST, _GPU, _UP, _DOWN, _CPU = (np.int64(_LANES[name]) for name in (HOST_LANE, GPU, H2D, D2H, CPU))
+_ATTENTION, _GATE, _EXPERT, _COMBINE, _HEAD, _LOAD, _UNLOAD, _SEND, _WAIT = (
+    np.int64(Kind[name]) for name in ("ATTENTION", "GATE", "EXPERT", "COMBINE", "HEAD", "LOAD", "UNLOAD", "SEND", "WAIT")
+)
+_MODEL, _IS_HIT, _WAS_PREFETCHED, _ON_DEMAND, _TO_STREAM, _TO_OFFLOAD, _TO_PREFETCH, _TO_SWAP = (
+    np.int64(Reason[name])
+    for name in ("MODEL", "HIT", "PREFETCHED", "DEMAND", "STREAM", "OFFLOAD", "PREFETCH", "SWAP")
+)
+_PREFILL = np.int64(Phase.PREFILL)
+_NO_EXPERT, _NO_SLOT, _NO_LAYER, _NO_OP, _NOBODY = (np.int64(n) for n in (NO_EXPERT, NO_SLOT, -1, -1, NOBODY))
+_AT_ONCE, _PREFETCH_PRIORITY, _RESULT_PRIORITY = np.int64(0), np.int64(1), np.int64(-1)
+_NO_TOKENS = np.int64(0)
 _OPS, _DEPS = 0, 1
-_NONE = -1
+
+PASS = np.dtype([(name, np.int64) for name in ("phase", "sequences", "tokens", "first_block", "first_op")], align=True)
+OP = np.dtype(
+    [
+        ("kind", np.uint8), ("lane", np.uint8), ("reason", np.uint8), ("layer", np.int16), ("expert", np.int16),
+        ("slot", np.int32), ("tokens", np.int32), ("priority", np.int32), ("deps", np.int64),
+    ],
+    align=True,
+)  # fmt: skip
+"""What of an op does not follow from the rest of it; `deps` is where those of the next op begin."""
 
 
 class Run(NamedTuple):
-    """The passes, what was chosen and guessed in them and what was decided; see `Passes` and `Decisions`.
+    """The passes, and what was routed, guessed and decided in them: see `Passes` and `Decisions`.
 
     `moe_of` [block] is -1 for a dense one.
     """
 
-    phase: NDArray[np.int64]
-    sequences: NDArray[np.int64]
-    tokens: NDArray[np.int64]
-    first_block: NDArray[np.int64]
+    passes: NDArray[np.void]
     starts: NDArray[np.int64]
-    experts: NDArray[np.int32]
-    counts: NDArray[np.int32]
-    fate: NDArray[np.int8]
-    victim: NDArray[np.int32]
+    routed: NDArray[np.void]
     guess_starts: NDArray[np.int64]
-    guessed: NDArray[np.int32]
-    brought: NDArray[np.bool_]
-    guess_victim: NDArray[np.int32]
+    guessed: NDArray[np.void]
     moe_of: NDArray[np.int64]
     moe_layers: NDArray[np.int64]
     n_experts: int
@@ -54,37 +59,26 @@ class Run(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Columns of ops that do not follow from others, dependencies, and the first op of each pass.
+    """Ops and dependencies, and how many of each there are so far."""
 
-    `written` says how many ops and dependencies there are so far.
-    """
-
-    kind: NDArray[np.uint8]
-    lane: NDArray[np.uint8]
-    reason: NDArray[np.uint8]
-    layer: NDArray[np.int16]
-    expert: NDArray[np.int16]
-    slot: NDArray[np.int32]
-    tokens: NDArray[np.int32]
-    priority: NDArray[np.int32]
-    dep_starts: NDArray[np.int64]
+    ops: NDArray[np.void]
     deps: NDArray[np.int64]
-    first_op: NDArray[np.int64]
     written: NDArray[np.int64]
 
 
 @njit(cache=True)
 def issue(run: Run, buffers: Buffers, out: Written) -> None:
     """Write all passes."""
-    hidden = _NONE
+    hidden = _NO_OP
     done = np.empty(run.n_experts + 1, np.int64)
     n_blocks = len(run.moe_of)
-    for step in range(len(run.phase)):
-        out.first_op[step] = out.written[_OPS]
-        if run.phase[step] == _PREFILL:
-            hidden = _NONE
-        tokens = run.tokens[step]
-        for layer in range(run.first_block[step], n_blocks):
+    for step in range(len(run.passes)):
+        row = run.passes[step]
+        row.first_op = out.written[_OPS]
+        if row.phase == _PREFILL:
+            hidden = _NO_OP
+        tokens = row.tokens
+        for layer in range(row.first_block, n_blocks):
             hidden = _model_op(out, _ATTENTION, layer, tokens, hidden)
             moe = run.moe_of[layer]
             if moe < 0:
@@ -98,8 +92,8 @@ def issue(run: Run, buffers: Buffers, out: Written) -> None:
                 n_done += 1
             for i in range(n_done):
                 _after(out, done[i])
-            hidden = _model_op(out, _COMBINE, layer, tokens, _NONE if n_done else hidden)
-        hidden = _model_op(out, _HEAD, n_blocks - 1, run.sequences[step], hidden)
+            hidden = _model_op(out, _COMBINE, layer, tokens, _NO_OP if n_done else hidden)
+        hidden = _model_op(out, _HEAD, n_blocks - 1, row.sequences, hidden)
         _wait(out, hidden)
 
 
@@ -112,44 +106,44 @@ def _block(
     base = run.moe_of[layer] * run.n_experts
     n_done = 0
     for i in range(first, last):
-        if run.fate[i] == OFFLOAD:
+        if run.routed[i].fate == OFFLOAD:
             _after(out, gate)
-            sent = _send(out, _DOWN, layer, run.counts[i], 0)
+            sent = _send(out, _DOWN, layer, run.routed[i].tokens, _AT_ONCE)
             _after(out, sent)
-            done[n_done] = _op(out, _EXPERT, _CPU, _FOR_OFFLOAD, layer, run.experts[i], NO_SLOT, run.counts[i], 0)
+            done[n_done] = _op(out, _EXPERT, _CPU, _TO_OFFLOAD, layer, run.routed[i].expert, _NO_SLOT, run.routed[i].tokens, _AT_ONCE)
             n_done += 1
     for i in range(first, last):
-        if run.fate[i] == DEMAND:
-            _load(run, buffers, out, base + run.experts[i], run.victim[i], _FOR_DEMAND, 0)
+        if run.routed[i].fate == DEMAND:
+            _load(run, buffers, out, base + run.routed[i].expert, run.routed[i].victim, _ON_DEMAND, _AT_ONCE)
     for at in range(n_done):
         _after(out, done[at])
-        done[at] = _send(out, _UP, layer, out.tokens[done[at]], _RESULT_PRIORITY)
+        done[at] = _send(out, _UP, layer, np.int64(out.ops[done[at]].tokens), _RESULT_PRIORITY)
     if run.moe_of[layer] + 1 < len(run.moe_layers):
         for i in range(run.guess_starts[cell + 1], run.guess_starts[cell + 2]):
-            if run.brought[i]:
-                key = base + run.n_experts + run.guessed[i]
-                _load(run, buffers, out, key, run.guess_victim[i], _FOR_PREFETCH, _PREFETCH_PRIORITY)
+            if run.guessed[i].brought:
+                key = base + run.n_experts + run.guessed[i].expert
+                _load(run, buffers, out, key, run.guessed[i].victim, _TO_PREFETCH, _PREFETCH_PRIORITY)
     for i in range(first, last):
-        if run.fate[i] == HIT or run.fate[i] == PREFETCHED:  # noqa: PLR1714
-            reason = _IS_HIT if run.fate[i] == HIT else _WAS_PREFETCHED
+        if run.routed[i].fate == HIT or run.routed[i].fate == PREFETCHED:  # noqa: PLR1714
+            reason = _IS_HIT if run.routed[i].fate == HIT else _WAS_PREFETCHED
             done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, reason)
             n_done += 1
     for i in range(first, last):
-        if run.fate[i] == DEMAND:
-            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _FOR_DEMAND)
+        if run.routed[i].fate == DEMAND:
+            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _ON_DEMAND)
             n_done += 1
     for i in range(first, last):
-        key = base + run.experts[i]
-        if run.fate[i] == LATE:
-            _load(run, buffers, out, key, run.victim[i], _FOR_DEMAND, 0)
-            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _FOR_DEMAND)
+        key = base + run.routed[i].expert
+        if run.routed[i].fate == LATE:
+            _load(run, buffers, out, key, run.routed[i].victim, _ON_DEMAND, _AT_ONCE)
+            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _ON_DEMAND)
             n_done += 1
-        elif run.fate[i] == STREAM:
+        elif run.routed[i].fate == STREAM:
             _after(out, gate)
-            load = _load(run, buffers, out, key, NOBODY, _FOR_STREAM, 0)
+            load = _load(run, buffers, out, key, _NOBODY, _TO_STREAM, _AT_ONCE)
             if run.blocking:
                 _wait(out, load)
-            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _FOR_STREAM)
+            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _TO_STREAM)
             give_up(buffers, key)
             n_done += 1
     return n_done
@@ -158,58 +152,59 @@ def _block(
 @njit(cache=True)
 def _on_gpu(run: Run, buffers: Buffers, out: Written, layer: int, i: int, gate: int, reason: int) -> int:
     """Run a routed expert from its slot."""
-    slot = buffers.slot_of[run.moe_of[layer] * run.n_experts + run.experts[i]]
+    slot = buffers.slot_of[run.moe_of[layer] * run.n_experts + run.routed[i].expert]
     _after(out, gate)
-    if buffers.source[slot] >= 0:
-        _after(out, buffers.source[slot])
+    if buffers.slots[slot].source != NOTHING:
+        _after(out, buffers.slots[slot].source)
     use(buffers, slot, _GPU, out.written[_OPS])
-    return _op(out, _EXPERT, _GPU, reason, layer, run.experts[i], slot, run.counts[i], 0)
+    return _op(out, _EXPERT, _GPU, reason, layer, run.routed[i].expert, slot, run.routed[i].tokens, _AT_ONCE)
 
 
 @njit(cache=True)
 def _load(run: Run, buffers: Buffers, out: Written, key: int, victim: int, reason: int, priority: int) -> int:
     """Bring a key, once its victim, if there is one, is gone; the slot's users have to end first."""
-    if victim != NOBODY:
+    if victim != _NOBODY:
         if run.swap:
             slot = buffers.slot_of[victim]
-            if buffers.source[slot] >= 0:
-                _after(out, buffers.source[slot])
+            if buffers.slots[slot].source != NOTHING:
+                _after(out, buffers.slots[slot].source)
             use(buffers, slot, _DOWN, out.written[_OPS])
-            _copy(run, out, _UNLOAD, _DOWN, _FOR_SWAP, victim, slot, priority)
+            _copy(run, out, _UNLOAD, _DOWN, _TO_SWAP, victim, slot, priority)
         give_up(buffers, victim)
     slot = take(buffers, key)
+    row = buffers.slots[slot]
     for place in range(LANES):
-        if buffers.user[slot, place] >= 0:
-            _after(out, buffers.last[slot, place])
+        if row.lane[place] != NOTHING:
+            _after(out, row.last[place])
     op = _copy(run, out, _LOAD, _UP, reason, key, slot, priority)
     use(buffers, slot, _UP, op)
-    buffers.source[slot] = op
+    row.source = op
     return op
 
 
 @njit(cache=True)
 def _copy(run: Run, out: Written, kind: int, lane: int, reason: int, key: int, slot: int, priority: int) -> int:
     moe, expert = divmod(key, run.n_experts)
-    return _op(out, kind, lane, reason, run.moe_layers[moe], expert, slot, 0, priority)
+    return _op(out, kind, lane, reason, run.moe_layers[moe], expert, slot, _NO_TOKENS, priority)
 
 
 @njit(cache=True)
 def _send(out: Written, lane: int, layer: int, tokens: int, priority: int) -> int:
-    return _op(out, _SEND, lane, _FOR_OFFLOAD, layer, NO_EXPERT, NO_SLOT, tokens, priority)
+    return _op(out, _SEND, lane, _TO_OFFLOAD, layer, _NO_EXPERT, _NO_SLOT, tokens, priority)
 
 
 @njit(cache=True)
 def _model_op(out: Written, kind: int, layer: int, tokens: int, dep: int) -> int:
     """The model's own work on the GPU, after `dep` if there is one."""
-    if dep != _NONE:
+    if dep != _NO_OP:
         _after(out, dep)
-    return _op(out, kind, _GPU, _MODEL, layer, NO_EXPERT, NO_SLOT, tokens, 0)
+    return _op(out, kind, _GPU, _MODEL, layer, _NO_EXPERT, _NO_SLOT, tokens, _AT_ONCE)
 
 
 @njit(cache=True)
 def _wait(out: Written, dep: int) -> None:
     _after(out, dep)
-    _op(out, _WAIT, _HOST, _MODEL, -1, NO_EXPERT, NO_SLOT, 0, 0)
+    _op(out, _WAIT, _HOST, _MODEL, _NO_LAYER, _NO_EXPERT, _NO_SLOT, _NO_TOKENS, _AT_ONCE)
 
 
 @njit(cache=True)
@@ -225,9 +220,8 @@ def _op(
 ) -> int:
     """Write an op, whose dependencies have just been named; returns its number."""
     op = out.written[_OPS]
-    out.kind[op], out.lane[op], out.reason[op] = kind, lane, reason
-    out.layer[op], out.expert[op], out.slot[op] = layer, expert, slot
-    out.tokens[op], out.priority[op] = tokens, priority
-    out.dep_starts[op + 1] = out.written[_DEPS]
+    row = out.ops[op]
+    row.kind, row.lane, row.reason, row.layer, row.expert = kind, lane, reason, layer, expert
+    row.slot, row.tokens, row.priority, row.deps = slot, tokens, priority, out.written[_DEPS]
     out.written[_OPS] = op + 1
     return int(op)

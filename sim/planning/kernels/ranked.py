@@ -5,59 +5,54 @@ from __future__ import annotations
 from numba import njit
 
 from sim.planning.kernels.book import LFUDA, NOBODY, WINDOWED, Book
+from sim.policies.window import WINDOW
 
 
 @njit(cache=True)
 def use(book: Book, key: int, turn: int) -> None:
     """Count a use and rank the key by it."""
+    row, cache = book.keys[key], book.caches[key // book.span]
     if book.policy == WINDOWED:
-        _visit(book, key, turn)
-    book.uses[key] += 1
-    book.rank[key] = book.uses[key] + (book.memory[key // book.span] if book.policy == LFUDA else 0)
-    book.clock[0] += 1
-    book.used_at[key] = book.clock[0]
+        row.visits |= 1 << _visit(book, key // book.n_experts, turn)
+    row.count += 1
+    row.rank = row.count + (cache.memory if book.policy == LFUDA else 0)
+    cache.clock += 1
+    row.used_at = cache.clock
 
 
 @njit(cache=True)
-def _visit(book: Book, key: int, turn: int) -> None:
-    """Begin a visit of the key's block with every turn, and forget the one that the window no longer shows."""
-    block, expert = divmod(key, book.n_experts)
-    length = book.visited_at.shape[1]
-    past = book.visits[block]
-    if past == 0 or book.visited_at[block, (past - 1) % length] != turn:
-        at = past % length
-        for other in range(book.n_experts):
-            if book.visited[block, at, other]:
-                forgotten = block * book.n_experts + other
-                book.uses[forgotten] -= 1
-                book.rank[forgotten] = book.uses[forgotten]
-                book.visited[block, at, other] = False
-        book.visited_at[block, at] = turn
-        past += 1
-        book.visits[block] = past
-    book.visited[block, (past - 1) % length, expert] = True
+def _visit(book: Book, number: int, turn: int) -> int:
+    """The place in the window of a block's visit in this turn; a new one puts out the one that had it."""
+    block = book.caches[number]
+    if block.visited_at != turn:
+        block.visited_at = turn
+        block.visits += 1
+        bit = 1 << (block.visits % WINDOW)
+        for other in range(number * book.n_experts, (number + 1) * book.n_experts):
+            row = book.keys[other]
+            if row.visits & bit:
+                row.visits ^= bit
+                row.count -= 1
+                row.rank = row.count
+    return int(block.visits % WINDOW)
 
 
 @njit(cache=True)
-def grow_old(book: Book, key: int) -> None:
-    """LFU-DA: who leaves takes its count along and sets the age."""
-    book.memory[key // book.span] = book.rank[key]
-    book.uses[key] = 0
+def remove(book: Book, key: int) -> None:
+    """Of LFU-DA, who leaves takes its count along and sets the age."""
+    if book.policy == LFUDA:
+        book.caches[key // book.span].memory = book.keys[key].rank
+        book.keys[key].count = 0
 
 
 @njit(cache=True)
-def lowest(book: Book, entering: int, turn: int) -> int:
-    """The lowest of the residents that are not kept, or NOBODY: a look at all keys of the cache."""
+def victim(book: Book, entering: int, turn: int) -> int:
+    """The lowest of the residents that need not stay, or NOBODY: a look at all keys of the cache."""
     first = entering // book.span * book.span
-    best = NOBODY
+    best, rank, used_at = NOBODY, 0, 0
     for key in range(first, first + book.span):
-        if book.resident[key] and book.kept[key] != turn and (best == NOBODY or _before(book, key, best)):
-            best = key
+        row = book.keys[key]
+        if row.resident and row.kept != turn:
+            if best == NOBODY or row.rank < rank or (row.rank == rank and row.used_at < used_at):
+                best, rank, used_at = key, row.rank, row.used_at
     return best
-
-
-@njit(cache=True)
-def _before(book: Book, key: int, other: int) -> bool:
-    if book.rank[key] != book.rank[other]:
-        return bool(book.rank[key] < book.rank[other])
-    return bool(book.used_at[key] < book.used_at[other])

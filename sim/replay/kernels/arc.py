@@ -8,7 +8,7 @@ from numba import njit
 from sim.replay.kernels.rings import append, empty_rings, unlink
 from sim.replay.kernels.types import Counted, Keys, Starts
 
-ONCE, AGAIN, ONCE_EVICTED, AGAIN_EVICTED = 0, 1, 2, 3
+_ONCE, _AGAIN, _ONCE_EVICTED, _AGAIN_EVICTED = 0, 1, 2, 3
 
 
 @njit(cache=True)
@@ -24,20 +24,20 @@ def arc(keys: Keys, starts: Starts, n_keys: int, capacity: int) -> Counted:
         for i in range(starts[batch], starts[batch + 1]):
             key = keys[i]
             was = where[key]
-            if was in (ONCE, AGAIN):
+            if was in (_ONCE, _AGAIN):
                 hits += 1
                 unlink(older, newer, where, sizes, key)
-                append(older, newer, where, sizes, key, AGAIN)
+                append(older, newer, where, sizes, key, _AGAIN)
                 continue
             adapted = target
-            if was == ONCE_EVICTED:
-                adapted = min(float(capacity), target + max(1.0, sizes[AGAIN_EVICTED] / sizes[ONCE_EVICTED]))
-            elif was == AGAIN_EVICTED:
-                adapted = max(0.0, target - max(1.0, sizes[ONCE_EVICTED] / sizes[AGAIN_EVICTED]))
-            if sizes[ONCE] + sizes[AGAIN] == capacity:
-                once = sizes[ONCE] > adapted or (sizes[ONCE] == adapted and was == AGAIN_EVICTED)
+            if was == _ONCE_EVICTED:
+                adapted = min(float(capacity), target + max(1.0, sizes[_AGAIN_EVICTED] / sizes[_ONCE_EVICTED]))
+            elif was == _AGAIN_EVICTED:
+                adapted = max(0.0, target - max(1.0, sizes[_ONCE_EVICTED] / sizes[_AGAIN_EVICTED]))
+            if sizes[_ONCE] + sizes[_AGAIN] == capacity:
+                once = sizes[_ONCE] > adapted or (sizes[_ONCE] == adapted and was == _AGAIN_EVICTED)
                 leaving = -1
-                for ring in (ONCE, AGAIN) if once else (AGAIN, ONCE):
+                for ring in (_ONCE, _AGAIN) if once else (_AGAIN, _ONCE):
                     candidate = newer[n_keys + ring]
                     while candidate < n_keys and needed[candidate] == batch:
                         candidate = newer[candidate]
@@ -46,16 +46,16 @@ def arc(keys: Keys, starts: Starts, n_keys: int, capacity: int) -> Counted:
                         break
                 if leaving < 0:
                     continue
-                to = ONCE_EVICTED if where[leaving] == ONCE else AGAIN_EVICTED
+                to = _ONCE_EVICTED if where[leaving] == _ONCE else _AGAIN_EVICTED
                 unlink(older, newer, where, sizes, leaving)
                 append(older, newer, where, sizes, leaving, to)
                 evictions += 1
             target = adapted
             if was >= 0:
                 unlink(older, newer, where, sizes, key)
-            append(older, newer, where, sizes, key, AGAIN if was >= 0 else ONCE)
-            while sizes[ONCE_EVICTED] > capacity - sizes[ONCE]:
-                unlink(older, newer, where, sizes, newer[n_keys + ONCE_EVICTED])
-            while sizes[AGAIN_EVICTED] > 2 * capacity - sizes[ONCE] - sizes[AGAIN] - sizes[ONCE_EVICTED]:
-                unlink(older, newer, where, sizes, newer[n_keys + AGAIN_EVICTED])
+            append(older, newer, where, sizes, key, _AGAIN if was >= 0 else _ONCE)
+            while sizes[_ONCE_EVICTED] > capacity - sizes[_ONCE]:
+                unlink(older, newer, where, sizes, newer[n_keys + _ONCE_EVICTED])
+            while sizes[_AGAIN_EVICTED] > 2 * capacity - sizes[_ONCE] - sizes[_AGAIN] - sizes[_ONCE_EVICTED]:
+                unlink(older, newer, where, sizes, newer[n_keys + _AGAIN_EVICTED])
     return hits, len(keys) - hits, evictions

@@ -16,7 +16,7 @@ def empty_rings(n_keys: int, n_rings: int) -> tuple[Keys, Keys, Rings, Counts]:
     older, newer = np.empty(n_keys + n_rings, np.int32), np.empty(n_keys + n_rings, np.int32)
     for ring in range(n_rings):
         older[n_keys + ring] = newer[n_keys + ring] = n_keys + ring
-    return older, newer, np.full(n_keys, NOWHERE, np.int16), np.zeros(n_rings, np.int64)
+    return older, newer, np.full(n_keys, NOWHERE, np.int8), np.zeros(n_rings, np.int64)
 
 
 @njit(cache=True)

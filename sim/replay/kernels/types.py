@@ -7,6 +7,6 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.int32]
 Starts = NDArray[np.int64]
-Rings = NDArray[np.int16]
+Rings = NDArray[np.int8]
 Counts = NDArray[np.int64]
 Counted = tuple[int, int, int]  # hits, misses, evictions
