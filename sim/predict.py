@@ -78,7 +78,11 @@ class RecallPredictor(_Counting):
                 raise InputError(
                     "must be a share", field=f"predictor.{field}", value=share, remedy="give a number from 0 to 1"
                 )
-        self._recall, self._decay, self._seed = shares, decay, seed
+        self._recall, self._decay, self.seed = shares, decay, seed
+
+    def kept(self, moe_layer: int, k: int, *, ahead: int = 1) -> NDArray[np.float64]:
+        """How often the choice of each rank is named: [k]."""
+        return _kept(self._recall[moe_layer] * self._decay ** (ahead - 1), k)
 
     def predict(
         self, moe_layer: int, step: int, truth: Ids | None, *, ahead: int = 1, size: int | None = None
@@ -86,10 +90,9 @@ class RecallPredictor(_Counting):
         """Return the true ids, some replaced, in the router's order; beyond k, more wrong ones."""
         true = told(truth)
         tokens, n_experts = len(true), self.counts.shape[1]
-        rng = np.random.default_rng((self._seed, step, moe_layer, ahead))
+        rng = np.random.default_rng((self.seed, step, moe_layer, ahead))
         routed = true < n_experts
-        recall = self._recall[moe_layer] * self._decay ** (ahead - 1)
-        missed = routed & (rng.random(true.shape) >= _kept(recall, true.shape[1]))
+        missed = routed & (rng.random(true.shape) >= self.kept(moe_layer, true.shape[1], ahead=ahead))
         appeal = np.log(self.counts[moe_layer] + 1.0) + rng.gumbel(size=(tokens, n_experts))
         rows, ranks = np.nonzero(routed)
         appeal[rows, true[rows, ranks]] = -np.inf

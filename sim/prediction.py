@@ -50,8 +50,15 @@ class PredictionAccount:
         """Count one answer: `routed` [token, k] is the truth, `named` [token, m] or one row [1, m] for all tokens."""
         is_routed, is_named = (ids != np.iinfo(ids.dtype).max for ids in (routed, named))
         both = ((routed[:, :, None] == named[:, None, :]) & is_routed[:, :, None]).sum()
-        sums = self._sums.setdefault(ahead, np.zeros((3, self._n_layers), np.int64))
+        sums = self._of(ahead)
         sums[:, moe] += is_routed.sum(), is_named.sum() * (len(routed) // len(named) if len(named) else 0), both
+
+    def add_sums(self, ahead: int, sums: NDArray[np.int64]) -> None:
+        """Count what was routed, named and both in all answers of a run: [3, layer]."""
+        self._of(ahead)[:] += sums
+
+    def _of(self, ahead: int) -> NDArray[np.int64]:
+        return self._sums.setdefault(ahead, np.zeros((3, self._n_layers), np.int64))
 
     def to_meta(self) -> list[dict[str, Any]]:
         """Plain values, to be kept with a Schedule: one row a look-ahead."""

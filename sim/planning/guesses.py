@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.errors import InputError
 from sim.foresight import Foresight
 from sim.model import MoEModel
 from sim.planning.passes import Passes, first_moe
+from sim.planning.told import told_at_once
 from sim.predict import Predictor
+from sim.prediction import PredictionAccount
 from sim.strategy import distinct
 from sim.trace import RoutingTrace
 from sim.workload import steps
@@ -36,10 +39,20 @@ def no_guesses(run: Passes) -> Guesses:
 
 
 def guesses(trace: RoutingTrace, model: MoEModel, batch: int, run: Passes, predictor: Predictor) -> Guesses:
-    """Ask a predictor what a strategy would that asks for each next block, and let it learn between, as a plan does."""
+    """Ask a predictor what a strategy would that asks for each next block, and let it learn between, as a plan does.
+
+    Raises InputError for a predictor that has nothing to go by, or names experts that the model has not.
+    """
+    begins = first_moe(model, run.first_block)
+    if (told := told_at_once(trace, run, begins, predictor)) is not None:
+        starts, experts, sums = told
+        account = PredictionAccount(trace.n_layers)
+        if (begins + 1 < trace.n_layers).any():
+            account.add_sums(1, sums)
+        return Guesses(starts, experts, account.to_meta())
     foresight = Foresight(trace, predictor)
     said: list[list[int]] = []
-    for step, begin in zip(foresight.walk(steps(trace, batch)), first_moe(model, run.first_block).tolist(), strict=True):
+    for _, begin in zip(foresight.walk(steps(trace, batch)), begins.tolist(), strict=True):
         said += [[]] * min(begin + 1, trace.n_layers)
         for moe in range(begin, trace.n_layers):
             foresight.route(moe)
@@ -49,4 +62,6 @@ def guesses(trace: RoutingTrace, model: MoEModel, batch: int, run: Passes, predi
             foresight.observe(moe)
     starts = np.concatenate([[0], np.cumsum([len(experts) for experts in said], dtype=np.int64)])
     flat = np.array([expert for experts in said for expert in experts], np.int32)
+    if flat.max(initial=0) >= model.n_experts:
+        raise InputError(f"{model.name} has {model.n_experts} experts", field="predictor", value=int(flat.max()))
     return Guesses(starts, flat, foresight.account.to_meta())
