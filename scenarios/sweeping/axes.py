@@ -72,5 +72,9 @@ def number_in(span: SpanSpec, share: float) -> float | int:
         value = math.exp(math.log(span.low) + share * (math.log(span.high) - math.log(span.low)))
     else:
         value = span.low + share * (span.high - span.low)
-    value = min(max(float(f"{value:.{_DIGITS}g}"), span.low), span.high)
-    return round(value) if span.whole else value
+    return round(value) if span.whole else rounded(value, span)
+
+
+def rounded(value: float, span: SpanSpec) -> float:
+    """A number of a span to six digits, and still in it."""
+    return min(max(float(f"{value:.{_DIGITS}g}"), span.low), span.high)

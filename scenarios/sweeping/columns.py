@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenarios.sweeping.axes import Axis
 from scenarios.sweeping.figures import FIGURES
+from scenarios.sweeping.points import Choices
 from sim.files import replacing
 
 if TYPE_CHECKING:
@@ -47,7 +48,15 @@ def type_of(axis: Axis) -> str:
     return "string"
 
 
-def cell(axis: Axis, value: Any) -> Any:
+def unknown(point: int, axes: Sequence[Axis], choices: Choices) -> Row:
+    """The row of a point of which nothing is known yet but what it sets."""
+    pairs = zip(axes, choices, strict=True)
+    nothing = dict.fromkeys(("scenario", "strategy", "reason", *FIGURES))
+    swept = {axis.path: _cell(axis, axis.value(choice)) for axis, choice in pairs}
+    return {"point": point, "status": FAILED, "feasible": False, **nothing, **swept}
+
+
+def _cell(axis: Axis, value: Any) -> Any:
     """A value as its column holds it: what has no type of its own as text, in JSON if it is no plain value."""
     if type_of(axis) != "string" or isinstance(value, str):
         return value

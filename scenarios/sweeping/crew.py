@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 
-from scenarios.sweeping.columns import FAILED, Row, cell
+from scenarios.sweeping.columns import Row, unknown
 from scenarios.sweeping.evaluate import Ground, evaluate
 from scenarios.sweeping.points import Chunk
 from sim.errors import MoesimError
@@ -65,7 +65,5 @@ def _broken(error: BaseException) -> MoesimError:
 
 
 def _lost_row(ground: Ground, chunk: Chunk, error: BaseException) -> Row:
-    pairs = zip(ground.axes, chunk.choices[0], strict=True)
-    swept = {axis.path: cell(axis, axis.value(choice)) for axis, choice in pairs}
     reason = f"its process ended {_TRIES} times before its work was done: {type(error).__name__}"
-    return {"point": chunk.points[0], "feasible": False, "status": FAILED, "reason": reason, **swept}
+    return unknown(chunk.points[0], ground.axes, chunk.choices[0]) | {"reason": reason}

@@ -11,7 +11,7 @@ from scenarios.load import ScenarioFile, check_scenario
 from scenarios.resolve import Case, resolve_entry, resolve_machines, resolve_setting
 from scenarios.run import costs_of_entry, time_entry
 from scenarios.sweeping.axes import Axis
-from scenarios.sweeping.columns import DONE, FAILED, Row, cell
+from scenarios.sweeping.columns import DONE, Row, unknown
 from scenarios.sweeping.figures import FIGURES, Outcome
 from scenarios.sweeping.identity import scenario_hash
 from scenarios.sweeping.points import Choices, Chunk, changes
@@ -54,12 +54,11 @@ def evaluate(ground: Ground, chunk: Chunk) -> list[Row]:
 
 def rows(ground: Ground, shared: Shared, point: int, choices: Choices) -> Iterator[Row]:
     """A row for each strategy at a point, or one alone if there is no telling which they are."""
-    pairs = zip(ground.axes, choices, strict=True)
-    common: Row = {"point": point, "feasible": False, **{axis.path: cell(axis, axis.value(c)) for axis, c in pairs}}
+    common = unknown(point, ground.axes, choices)
     try:
         file = ground.scenario_at(choices)
     except Exception as error:
-        yield common | {"status": FAILED, "reason": reason(error)}
+        yield common | {"reason": reason(error)}
         return
     labels = [spec.title for spec in file.spec.strategies]
     try:
@@ -68,13 +67,13 @@ def rows(ground: Ground, shared: Shared, point: int, choices: Choices) -> Iterat
         common["scenario"] = scenario_hash(file.spec, model, machine, routing)
         case = resolve_setting(file, shared)
     except Exception as error:
-        yield from (common | {"strategy": label, "status": FAILED, "reason": reason(error)} for label in labels)
+        yield from (common | {"strategy": label, "reason": reason(error)} for label in labels)
         return
     for i, label in enumerate(labels):
         try:
             figures = _figures(ground, shared, file, case, routing, i)
         except Exception as error:
-            yield common | {"strategy": label, "status": FAILED, "reason": reason(error)}
+            yield common | {"strategy": label, "reason": reason(error)}
         else:
             yield common | {"strategy": label, "status": DONE, **figures}
 

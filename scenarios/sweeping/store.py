@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,10 +72,7 @@ class Store:
         }
         rows = rows.append_column(pa.field("pareto", pa.bool_(), nullable=False), on_front)
         columns.write(self.table, rows.replace_schema_metadata({META: json.dumps(said, sort_keys=True)}))
-        for path in self._files():
-            path.unlink()
-        with suppress(OSError):
-            self._parts.rmdir()
+        shutil.rmtree(self._parts, ignore_errors=True)
 
     def _all(self, names: list[str] | None = None) -> pa.Table:
         import pyarrow as pa
