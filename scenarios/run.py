@@ -13,6 +13,8 @@ from scenarios.results import RunResult, ScenarioResult
 from sim.cost import CostModel
 from sim.metrics import summarise
 from sim.plan import plan
+from sim.planning.compiled import Prepared
+from sim.predict import Predictor
 from sim.retime import EngineName, retime
 from sim.schedule import Schedule
 from sim.workload import steps
@@ -71,10 +73,8 @@ def time_entry(
     )
 
 
-def plan_entry(case: Case, entry: Entry, costs: CostModel) -> Schedule:
-    """What one strategy decides."""
-    named = entry.predictor
-    predictor = None if named is None else make_predictor(named, case.model, case.spec.seed, case.calibration)
+def plan_entry(case: Case, entry: Entry, costs: CostModel, prepared: Prepared | None = None) -> Schedule:
+    """What one strategy decides; `prepared` is what it shares with other plans, if that is at hand (see `plan`)."""
     return plan(
         entry.strategy(),
         case.model,
@@ -84,10 +84,17 @@ def plan_entry(case: Case, entry: Entry, costs: CostModel) -> Schedule:
         batch=case.spec.batch,
         popularity=case.popularity,
         calibration=case.calibration,
-        predictor=predictor,
+        predictor=predictor_of(case, entry),
         costs=costs,
         seed=case.spec.seed,
+        prepared=prepared,
     )
+
+
+def predictor_of(case: Case, entry: Entry) -> Predictor | None:
+    """A fresh predictor for one strategy, if it has one; raises InputError if it cannot be trained."""
+    named = entry.predictor
+    return None if named is None else make_predictor(named, case.model, case.spec.seed, case.calibration)
 
 
 def _layer_passes(case: Case) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from scenarios.load import ScenarioFile, check_scenario
 from scenarios.resolve import Case, resolve_entry, resolve_machines, resolve_setting
-from scenarios.run import costs_of_entry, time_entry
+from scenarios.run import costs_of_entry
 from scenarios.sweeping.axes import Axis
 from scenarios.sweeping.columns import DONE, Row, unknown
 from scenarios.sweeping.figures import FIGURES, Outcome
@@ -21,7 +21,9 @@ from scenarios.vary import changed
 from scenarios.yaml_file import YamlFile
 from sim.errors import InputError, MoesimError
 from sim.machine import Power
+from sim.metrics import summarise
 from sim.strategies.registry import strategies
+from sim.timeline import Timeline
 
 _mine = threading.local()  # a worker of Dask may have several threads
 
@@ -82,7 +84,9 @@ def _figures(ground: Ground, shared: Shared, file: ScenarioFile, case: Case, rou
     """All figures of one strategy, and whether it takes part in the comparison."""
     entry = resolve_entry(file, case, i)
     costs = costs_of_entry(case, entry)
-    summary = time_entry(case, entry, shared.plan(case, entry, costs, routing), costs).summary
+    planned = shared.plan(case, entry, costs, routing)
+    times = planned.retimer.times(costs.of_schedule(planned.schedule))
+    summary = summarise(Timeline(planned.schedule, times))
     power = case.machine.power | dict(ground.power.get(file.spec.machine, {}))
     outcome = Outcome(summary, entry.fit, power, ground.prices.get(file.spec.machine))
     figures = {name: figure.read(outcome) for name, figure in FIGURES.items()}
