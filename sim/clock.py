@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sim.cost import CostModel
 from sim.engine import Engine
+from sim.errors import ScheduleError
 from sim.schedule import Lane, Ops
 
 
@@ -27,6 +28,9 @@ class Clock(Protocol):
     def withdrawn(self, op: int) -> bool:
         """Whether it was cancelled in time."""
 
+    def forget(self, first: int) -> None:
+        """Nobody will ask whether ops before number `first` were withdrawn: those that have ended need not be kept."""
+
 
 class SimulatedClock:
     """Answers from the reference engine."""
@@ -34,6 +38,7 @@ class SimulatedClock:
     def __init__(self, lanes: tuple[Lane, ...], costs: CostModel) -> None:
         self._lanes, self._costs = lanes, costs
         self._engine = Engine(lanes, costs.capacities)
+        self._forgotten = 0
 
     def issue(self, ops: Ops) -> None:
         """Feed the engine and let the host catch up."""
@@ -54,4 +59,11 @@ class SimulatedClock:
 
     def withdrawn(self, op: int) -> bool:
         """Whether that op was cancelled in time."""
+        if op < self._forgotten:
+            raise ScheduleError(f"op {op} is of an earlier forward pass: ask sooner whether it was withdrawn")
         return self._engine.withdrawn(op)
+
+    def forget(self, first: int) -> None:
+        """Let the engine drop the oldest ops that have ended."""
+        self._forgotten = max(self._forgotten, first)
+        self._engine.take(before=first)

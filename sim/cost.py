@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from sim.schedule import HOST, Kind, Lane, Ops, Schedule
 
 _COMPUTE = (Kind.ATTENTION, Kind.GATE, Kind.EXPERT, Kind.COMBINE, Kind.HEAD)
 _TRANSFER = (Kind.LOAD, Kind.UNLOAD, Kind.SEND, Kind.READ)
+_MOST_KNOWN = 1 << 14  # prices: longer runs forget them now and then, for contexts grow without end
 _FEW = 64  # ops: so many are sooner looked up one by one than sorted
 
 
@@ -162,6 +164,7 @@ class CostModel:
         self.asked = True
         key = (kind, lane, work)
         if key not in self._known:
+            _make_room(self._known)
             self._known[key] = self._cost(kind, lane, work)
         return self._known[key]
 
@@ -181,6 +184,7 @@ class CostModel:
         """The price of an op that was the same in all that matters, if there was one."""
         known = self._alike.get((lane, *row))
         if known is None:
+            _make_room(self._alike)
             known = self._alike[(lane, *row)] = self._price(ops, op, lane)
         return known
 
@@ -237,6 +241,11 @@ class CostModel:
         if size_bytes > link.curve.x[-1]:
             self.warnings[f"{link.direction} copies above {link.curve.x[-1]:.3g} bytes are extrapolated"] = None
         return reading.seconds, reading.spread
+
+
+def _make_room(known: dict[Any, OpCost]) -> None:
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
 
 
 def costs_of(schedule: Schedule, machine: Machine, stack: str | None = None) -> Costs:

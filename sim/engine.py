@@ -99,10 +99,11 @@ class Engine:
         if any(job.end is None for job in self._jobs):
             self._deadlock()
 
-    def take(self) -> Times:
-        """The times of the oldest ops up to the first that has not ended; the engine forgets them."""
+    def take(self, *, before: int | None = None) -> Times:
+        """The times of the oldest ops up to the first that has not ended, or to number `before`; they are forgotten."""
         jobs = self._jobs
-        n = next((i for i, job in enumerate(jobs) if job.end is None), len(jobs))
+        most = len(jobs) if before is None else max(0, before - self._first)
+        n = next((i for i, job in enumerate(jobs) if job.end is None or i == most), len(jobs))
         taken = jobs[:n]
         del jobs[:n]
         self._first += n

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.fidelity import Fidelity, fidelity
 from sim.prediction import Prediction, prediction
-from sim.schedule import Kind, Phase, Reason, Schedule
+from sim.schedule import Kind, Ops, Phase, Reason, Schedule
 from sim.timeline import Timeline
 
 _FROM_CACHE = (Reason.HIT, Reason.PREFETCHED)
@@ -57,39 +58,96 @@ def summarise(timeline: Timeline) -> Summary:
     schedule = timeline.schedule
     step_s, phase = _step_seconds(timeline), np.array([step.phase for step in schedule.steps], np.uint8)
     sequences = np.array([step.sequences for step in schedule.steps], np.int64)
-    prefill, decode = step_s[phase == Phase.PREFILL], step_s[phase == Phase.DECODE]
-    decoded = int(sequences[phase == Phase.DECODE].sum())
-    total_s = timeline.makespan_s
+    return summary_of(
+        tally(schedule.ops, timeline.times.cancelled),
+        {each: PhaseTimes(step_s[phase == each], int(sequences[phase == each].sum())) for each in Phase},
+        timeline.makespan_s,
+        {lane.name: timeline.busy_s(lane.name) for lane in schedule.lanes},
+        schedule.meta,
+    )
+
+
+class Tally(NamedTuple):
+    """What is counted over ops; the tallies of consecutive ops add up. `uses` are of routed experts."""
+
+    n_ops: int = 0
+    uses: int = 0
+    from_cache: int = 0
+    prefetched: int = 0
+    prefetches_used: int = 0
+    bytes_loaded: int = 0
+    bytes_unloaded: int = 0
+    bytes_sent: int = 0
+
+
+class PhaseTimes(NamedTuple):
+    """Seconds of each step of one phase, in order, and the tokens that these steps yield together."""
+
+    step_s: NDArray[np.float64]
+    tokens: int
+
+
+def tally(ops: Ops, cancelled: NDArray[np.bool_]) -> Tally:
+    """Count over a block of ops."""
+    uses, hits = _uses(ops)
+    return Tally(
+        n_ops=len(ops),
+        uses=uses,
+        from_cache=hits,
+        prefetched=int(((ops.kind == Kind.LOAD) & (ops.reason == Reason.PREFETCH) & ~cancelled).sum()),
+        prefetches_used=int(((ops.kind == Kind.EXPERT) & (ops.reason == Reason.PREFETCHED)).sum()),
+        bytes_loaded=_moved(ops, Kind.LOAD, cancelled),
+        bytes_unloaded=_moved(ops, Kind.UNLOAD, cancelled),
+        bytes_sent=_moved(ops, Kind.SEND, cancelled),
+    )
+
+
+def summary_of(
+    counts: Tally, phases: Mapping[Phase, PhaseTimes], makespan_s: float, busy_s: Mapping[str, float],
+    meta: dict[str, Any],
+) -> Summary:  # fmt: skip
+    """Put a run's numbers together: its ops, its steps by phase, its lanes, and what the schedule says of itself."""
+    prefill, decode = phases[Phase.PREFILL], phases[Phase.DECODE]
+    decode_s, tokens = float(decode.step_s.sum()), prefill.tokens + decode.tokens
     return Summary(
-        ttft_s=_quantile(prefill, 0.5),
-        tpot_p50_s=_quantile(decode, 0.5),
-        tpot_p95_s=_quantile(decode, 0.95),
-        decode_tokens_per_s=decoded / float(decode.sum()) if decoded and decode.sum() else None,
-        tokens_per_s=int(sequences.sum()) / total_s if total_s else 0.0,
-        makespan_s=total_s,
-        hit_rate=hit_rate(schedule),
-        prefetch_used=_prefetch_used(schedule, timeline.times.cancelled),
-        bytes_loaded=moved_bytes(schedule, Kind.LOAD, timeline.times.cancelled),
-        bytes_unloaded=moved_bytes(schedule, Kind.UNLOAD, timeline.times.cancelled),
-        bytes_sent=moved_bytes(schedule, Kind.SEND, timeline.times.cancelled),
-        output_tokens=int(sequences.sum()),
-        n_ops=len(schedule),
-        utilisation={lane.name: timeline.busy_s(lane.name) / total_s if total_s else 0.0 for lane in schedule.lanes},
-        fidelity=fidelity(schedule.meta),
-        prediction=prediction(schedule.meta),
+        ttft_s=_quantile(prefill.step_s, 0.5),
+        tpot_p50_s=_quantile(decode.step_s, 0.5),
+        tpot_p95_s=_quantile(decode.step_s, 0.95),
+        decode_tokens_per_s=decode.tokens / decode_s if decode.tokens and decode_s else None,
+        tokens_per_s=tokens / makespan_s if makespan_s else 0.0,
+        makespan_s=makespan_s,
+        hit_rate=_share(counts.from_cache, counts.uses),
+        prefetch_used=_share(counts.prefetches_used, counts.prefetched),
+        bytes_loaded=counts.bytes_loaded,
+        bytes_unloaded=counts.bytes_unloaded,
+        bytes_sent=counts.bytes_sent,
+        output_tokens=tokens,
+        n_ops=counts.n_ops,
+        utilisation={lane: seconds / makespan_s if makespan_s else 0.0 for lane, seconds in busy_s.items()},
+        fidelity=fidelity(meta),
+        prediction=prediction(meta),
     )
 
 
 def hit_rate(schedule: Schedule) -> float | None:
     """Share of the uses of routed experts whose weights were on the GPU, or on their way, before the routing was."""
-    ops = schedule.ops
-    routed = (ops.kind == Kind.EXPERT) & (ops.expert >= 0)
-    return float(np.isin(ops.reason[routed], _FROM_CACHE).mean()) if routed.any() else None
+    uses, hits = _uses(schedule.ops)
+    return _share(hits, uses)
 
 
 def moved_bytes(schedule: Schedule, kind: Kind, cancelled: NDArray[np.bool_] | bool = False) -> int:
     """Bytes that all ops of a transfer kind move, but for those `cancelled`."""
-    return int(schedule.ops.size_bytes[(schedule.ops.kind == kind) & ~np.asarray(cancelled)].sum())
+    return _moved(schedule.ops, kind, cancelled)
+
+
+def _moved(ops: Ops, kind: Kind, cancelled: NDArray[np.bool_] | bool) -> int:
+    return int(ops.size_bytes[(ops.kind == kind) & ~np.asarray(cancelled)].sum())
+
+
+def _uses(ops: Ops) -> tuple[int, int]:
+    """Uses of routed experts, and how many of them hit."""
+    routed = (ops.kind == Kind.EXPERT) & (ops.expert >= 0)
+    return int(routed.sum()), int(np.isin(ops.reason[routed], _FROM_CACHE).sum())
 
 
 def _step_seconds(timeline: Timeline) -> NDArray[np.float64]:
@@ -97,12 +155,8 @@ def _step_seconds(timeline: Timeline) -> NDArray[np.float64]:
     return np.diff(timeline.step_end_s, prepend=0.0)
 
 
-def _prefetch_used(schedule: Schedule, cancelled: NDArray[np.bool_]) -> float | None:
-    """Share of prefetched experts that were then used before they left."""
-    ops = schedule.ops
-    loads = int(((ops.kind == Kind.LOAD) & (ops.reason == Reason.PREFETCH) & ~cancelled).sum())
-    used = int(((ops.kind == Kind.EXPERT) & (ops.reason == Reason.PREFETCHED)).sum())
-    return used / loads if loads else None
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _quantile(values: NDArray[np.float64], q: float) -> float | None:

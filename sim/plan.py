@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +24,10 @@ from sim.schedule import Phase, Schedule
 from sim.slots import Key
 from sim.strategy import LayerPass, Strategy, World
 from sim.trace import RoutingTrace
+from sim.windowed_plan import WindowedPlan
 from sim.workload import Step, steps
 
+WINDOW_OPS = 8192
 PREDICTOR_REMEDY = "add `predictor: {kind: next-layer, recall: …}`"
 
 
@@ -42,32 +45,78 @@ def plan(
     Where a strategy has a compiled twin (`sim.planning`), that plans the same unless `fast` is false. What was
     `prepared` of the same trace, batch size and kind of predictor saves it time and changes nothing.
     """
-    check_trace(trace, model)
-    if popularity is None:
-        popularity = np.ones((model.n_moe_layers, model.n_experts), np.int64)
-    if strategy.needs_predictor and predictor is None:
-        raise InputError(f"{strategy.name} needs a predictor", field="predictor", remedy=PREDICTOR_REMEDY)
-    foresight = Foresight(trace, predictor, reach=strategy.lookahead)
-    world = World(
-        model=model, precisions=precisions, n_slots=cached, popularity=popularity, foresight=foresight,
-        calibration=calibration, costs=None if costs is None else costs.view(), seed=seed,
-        future=_future(trace, model, batch) if strategy.needs_future else None,
+    world = _world(
+        strategy, model, precisions, trace, cached, batch, popularity, calibration, predictor, costs, seed
     )  # fmt: skip
     start_slots = strategy.start(world)
-    meta = {"strategy": strategy.name, "seed": seed, "batch": batch, "cached": cached}
     if fast and (twin := twin_of(strategy)) is not None:
         known = prepared or prepare(trace, model, batch=batch)
         if (known.trace, known.batch) != (trace, batch):
             raise ValueError("what was prepared is of another trace or batch size")
         schedule, told = compiled_plan(twin, strategy, world, start_slots, known, predictor)
-        return replace(schedule, meta=meta | _learned(world, told.account))
-    lanes = strategy.lanes()
+        return replace(schedule, meta=_stated(strategy, world, batch) | _learned(world, told.account))
+    return _written(strategy, world, start_slots, trace, batch, costs, window_ops=None).schedule()
+
+
+def plan_windows(
+    strategy: Strategy, model: MoEModel, precisions: Precisions, trace: RoutingTrace, *, cached: int, batch: int = 1,
+    popularity: NDArray[np.int64] | None = None, calibration: RoutingTrace | None = None,
+    predictor: Predictor | None = None, costs: CostModel | None = None, seed: int = 0, window_ops: int = WINDOW_OPS,
+) -> WindowedPlan:  # fmt: skip
+    """The same as windows of whole forward passes, of `window_ops` or little more each, written as they are taken.
+
+    What the planner holds does not grow with the trace. Raises InputError for a strategy that knows the whole run.
+    """
+    if strategy.needs_future:
+        raise InputError(
+            "knows the whole run, and so cannot be streamed", field="strategies.name", value=strategy.name,
+            remedy="leave it out, or do not stream",
+        )  # fmt: skip
+    world = _world(
+        strategy, model, precisions, trace, cached, batch, popularity, calibration, predictor, costs, seed
+    )  # fmt: skip
+    return _written(strategy, world, strategy.start(world), trace, batch, costs, window_ops=window_ops)
+
+
+def _world(
+    strategy: Strategy, model: MoEModel, precisions: Precisions, trace: RoutingTrace, cached: int, batch: int,
+    popularity: NDArray[np.int64] | None, calibration: RoutingTrace | None, predictor: Predictor | None,
+    costs: CostModel | None, seed: int,
+) -> World:  # fmt: skip
+    check_trace(trace, model)
+    if popularity is None:
+        popularity = np.ones((model.n_moe_layers, model.n_experts), np.int64)
+    if strategy.needs_predictor and predictor is None:
+        raise InputError(f"{strategy.name} needs a predictor", field="predictor", remedy=PREDICTOR_REMEDY)
+    return World(
+        model=model, precisions=precisions, n_slots=cached, popularity=popularity,
+        foresight=Foresight(trace, predictor, reach=strategy.lookahead), calibration=calibration,
+        costs=None if costs is None else costs.view(), seed=seed,
+        future=_future(trace, model, batch) if strategy.needs_future else None,
+    )  # fmt: skip
+
+
+def _written(
+    strategy: Strategy, world: World, start_slots: Sequence[Key], trace: RoutingTrace, batch: int,
+    costs: CostModel | None, *, window_ops: int | None,
+) -> WindowedPlan:  # fmt: skip
+    """What the strategy writes pass by pass; `window_ops` None: in one window."""
+    model, lanes, n_slots = world.model, strategy.lanes(), world.n_slots + strategy.extra_slots
     clock = SimulatedClock(lanes, costs) if costs is not None else None
-    p = Program(model, precisions, lanes, n_slots=cached + strategy.extra_slots, start_slots=start_slots, clock=clock)
-    account = RoutingAccount(model.n_moe_layers)
-    _walk(p, strategy, trace, batch, foresight, account)
-    lossy = {"fidelity": account.to_meta()} if strategy.lossy else {}
-    return p.schedule(**meta, **lossy, **_learned(world, foresight.account.to_meta()))
+    p = Program(model, world.precisions, lanes, n_slots=n_slots, start_slots=start_slots, clock=clock)
+    account, foresight = RoutingAccount(model.n_moe_layers), world.foresight
+    assert foresight is not None
+
+    def meta() -> dict[str, Any]:
+        lossy = {"fidelity": account.to_meta()} if strategy.lossy else {}
+        return _stated(strategy, world, batch) | lossy | _learned(world, foresight.account.to_meta())
+
+    passes = _walk(p, strategy, trace, batch, foresight, account)
+    return WindowedPlan(p, passes, meta, window_ops, may_ask=strategy.asks_clock)
+
+
+def _stated(strategy: Strategy, world: World, batch: int) -> dict[str, Any]:
+    return {"strategy": strategy.name, "seed": world.seed, "batch": batch, "cached": world.n_slots}
 
 
 def _learned(world: World, account: list[dict[str, Any]]) -> dict[str, Any]:
@@ -110,7 +159,8 @@ def _blocks(model: MoEModel, step: Step) -> range:
 
 def _walk(
     p: Program, strategy: Strategy, trace: RoutingTrace, batch: int, foresight: Foresight, account: RoutingAccount
-) -> None:
+) -> Iterator[None]:
+    """Write everything, pausing after each forward pass."""
     group = -1
     for step in foresight.walk(steps(trace, batch)):
         if (now := int(step.sequences[0]) // batch) != group:
@@ -119,6 +169,7 @@ def _walk(
             strategy.begin_sequences(p)
             group = now
         _forward(p, strategy, trace, group, step, foresight, account)
+        yield
     if group >= 0:
         strategy.end_sequences(p)
 

@@ -87,7 +87,7 @@ class Program(Issuer):
 
     def head(self, after: Iterable[int] = ()) -> int:
         """The language-model head over the last token of each sequence: the step's new tokens."""
-        self.hidden = self._compute(Kind.HEAD, self.model.n_layers - 1, after, tokens=self._sequences)
+        self.hidden = self._compute(Kind.HEAD, self.model.n_layers - 1, after, tokens=self.sequences)
         return self.hidden
 
     # -- weights -------------------------------------------------------------------------------------------
@@ -175,8 +175,8 @@ class Program(Issuer):
         for load in loads:
             self.cancel(load)
         gone = [load for load in loads if self.withdrawn(load)]
-        for load in gone:
-            self.slots.undo(load)
+        for load in loads:
+            (self.slots.undo if load in gone else self.slots.confirm)(load)
         return gone
 
     # -- what the verbs share ------------------------------------------------------------------------------

@@ -16,13 +16,13 @@ class OpRecorder:
     """Appends ops in issue order and hands them out in blocks."""
 
     def __init__(self) -> None:
-        self.lane_of: list[int] = []
+        self._n_ops = 0
         self._rows: list[Row] = []
         self._dep_counts: list[int] = []
         self._deps: list[int] = []
 
     def __len__(self) -> int:
-        return len(self.lane_of)
+        return self._n_ops
 
     @property
     def pending(self) -> int:
@@ -34,8 +34,8 @@ class OpRecorder:
         self._rows.append(row)
         self._dep_counts.append(len(deps))
         self._deps.extend(deps)
-        self.lane_of.append(row[1])
-        return len(self.lane_of) - 1
+        self._n_ops += 1
+        return self._n_ops - 1
 
     def take(self) -> Ops:
         """The ops recorded since the last call; their dependencies keep counting from the first op of all."""

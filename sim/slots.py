@@ -112,6 +112,12 @@ class Slots:
             before = fill.users.get(fill.lane, ())
             users[fill.lane] = (*before, *(later for later in users[fill.lane] if later not in before))
 
+    def confirm(self, op: int) -> None:
+        """Op number `op` has begun after all: whoever waits for it need not wait for those before it."""
+        if (slot := self._fill_slot.get(op)) is not None:
+            fill, users = self._fills[slot], self._users[slot]
+            users[fill.lane] = tuple(user for user in users[fill.lane] if user >= op)
+
     def undo(self, op: int) -> None:
         """Load number `op` was withdrawn: its slot is free again, first in the queue, and holds what it held.
 

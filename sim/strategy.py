@@ -80,6 +80,7 @@ class Strategy(ABC):
     needs_future: ClassVar[bool] = False
     needs_predictor: bool = False
     lookahead: int = 1  # forward passes after the present one of which it may ask the predictor
+    asks_clock: bool = False  # may ask the clock, perhaps not soon: a streamed run lets it follow from the start
     lossy: ClassVar[bool] = False  # runs other experts than the router's: the run reports its fidelity
     bracket: ClassVar[bool] = False  # may be larger than the machine: shown as what is out of reach
     equal_shares: ClassVar[bool] = False  # as many slots for every MoE block; `auto` and shares are rounded down

@@ -93,7 +93,7 @@ def test_prompts_and_outputs_are_traced_apart() -> None:
     trace = trace_of(
         [[0, 1], [2, 3]], [[0, 2], [2, 255]], [[3, 1], [0, 1]], [[1, 2], [2, 3]], prompts=[2, 0], lengths=[3, 1]
     )
-    prompts, outputs = request_matrices(trace)
+    prompts, outputs = zip(*request_matrices(trace), strict=True)
     assert [m.tolist() for m in prompts] == [[[2, 1, 1, 0], [0, 0, 2, 1]], [[0] * 4] * 2]
     assert [m.tolist() for m in outputs] == [[[0, 1, 0, 1], [1, 1, 0, 0]], [[0, 1, 1, 0], [0, 0, 1, 1]]]
 

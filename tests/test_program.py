@@ -189,7 +189,8 @@ def test_schedules_of_blocks_equal_schedules_at_once() -> None:
 
 def test_lanes_are_told_by_name() -> None:
     p = program()
-    assert [p.lane_of(op) for op in (p.attention(0), p.load(0, 1), p.wait(0))] == [GPU, H2D, HOST_LANE]
+    p.wait(p.attention(0), p.load(0, 1))
+    assert [p.lanes[lane].name for lane in p.schedule().ops.lane] == [GPU, H2D, HOST_LANE]
     assert STORAGE in {lane.name for lane in p.lanes}
 
 

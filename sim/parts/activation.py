@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sim.trace import RoutingTrace
 
 Matrix = NDArray[np.float64]  # [MoE block, expert]: tokens, or likelihoods
 
+_CHUNK_TOKENS = 8192
 _SAME = 1e-9  # similarities that differ by a smaller part are equal
 
 
@@ -76,18 +77,20 @@ def shares(matrix: Matrix) -> Matrix:
     return matrix / np.where(total > 0, total, 1.0)
 
 
-def request_matrices(trace: RoutingTrace) -> tuple[list[Matrix], list[Matrix]]:
-    """The matrices of the prompts and of the outputs of a trace's sequences; the two phases are traced apart."""
+def request_matrices(trace: RoutingTrace) -> Iterator[tuple[Matrix, Matrix]]:
+    """The matrices of the prompt and of the output of each sequence in turn; the two phases are traced apart."""
     bounds = zip(trace.offsets.tolist(), trace.prompt_tokens.tolist(), trace.offsets[1:].tolist(), strict=False)
-    parts = [(slice(first, first + prompt), slice(first + prompt, end)) for first, prompt, end in bounds]
-    return [_counts(trace, prompt) for prompt, _ in parts], [_counts(trace, output) for _, output in parts]
+    for first, prompt, end in bounds:
+        yield _counts(trace, first, first + prompt), _counts(trace, first + prompt, end)
 
 
-def _counts(trace: RoutingTrace, tokens: slice) -> Matrix:
-    ids = trace.ids[tokens]
+def _counts(trace: RoutingTrace, begin: int, end: int) -> Matrix:
     n_layers, n_experts = trace.n_layers, trace.n_experts
-    cell = np.arange(n_layers)[:, None] * n_experts + ids.astype(np.int64)
-    found = np.bincount(cell[ids != trace.missing], minlength=n_layers * n_experts)
+    found = np.zeros(n_layers * n_experts, np.int64)
+    for start in range(begin, end, _CHUNK_TOKENS):
+        ids = trace.ids[start : min(start + _CHUNK_TOKENS, end)]
+        cell = np.arange(n_layers)[:, None] * n_experts + ids.astype(np.int64)
+        found += np.bincount(cell[ids != trace.missing], minlength=len(found))
     return found.reshape(n_layers, n_experts).astype(np.float64)
 
 
@@ -106,8 +109,8 @@ class RequestTracer:
         self._whole_request = whole_request
         self._pass: tuple[Phase, int] | None = None
         if calibration is not None:
-            for phase, matrices in zip(Phase, request_matrices(calibration), strict=True):
-                for matrix in matrices:
+            for matrices in request_matrices(calibration):
+                for phase, matrix in zip(Phase, matrices, strict=True):
                     self._collections[phase].add(matrix)
 
     def see(self, phase: Phase, step: int, moe: int, tokens_of: Mapping[int, int]) -> None:

@@ -52,6 +52,7 @@ class MoEInfinity(Strategy):
     ) -> None:  # fmt: skip
         self.variant, self.eam, self.eamc = variant, eam, eamc
         self.queue, self.match_us = queue, match_us
+        self.asks_clock = variant == "paper"
 
     def lanes(self) -> tuple[Lane, ...]:
         """Uploads queue by priority if anything is prefetched."""

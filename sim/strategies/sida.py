@@ -81,7 +81,7 @@ class Sida(Cache):
 
     def before_layer(self, p: Program, layer: int, moe: int) -> None:
         """Where a forward pass begins, turn to its table."""
-        if (present := len(p.steps) - 1) != self._step:
+        if (present := p.step) != self._step:
             self._step, self._tables = present, self._tables[1:]
             if not self._tables:
                 self._begin_step(p)
@@ -89,7 +89,7 @@ class Sida(Cache):
 
     def _begin_step(self, p: Program) -> None:
         """Take the tables that were built ahead, or have them built and wait; then have the next ones built."""
-        most = max(1, self.step // p.steps[-1].sequences) if self.in_steps else 1
+        most = max(1, self.step // p.sequences) if self.in_steps else 1
         ahead = bool(self._next)
         known = [] if p.hidden is None else [p.hidden]
         self._tables = self._next or self._thread.build(p, 0, most, after=known)
