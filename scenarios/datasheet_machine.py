@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot
 from typing import Literal, get_args
 
 from scenarios.datasheet import GIB, Datasheet, Rate
@@ -12,6 +13,7 @@ from sim.machine import Curve, Device, LaneProfile, Link, Machine, Memory, Roofl
 from sim.memory import GPU_MEMORY, HOST_MEMORY
 from sim.program import CPU, D2H, GPU, H2D, HOST_LANE, STORAGE, WORKER
 
+Processor = Literal["gpu", "cpu"]
 _DEVICE_OF = {HOST_LANE: "cpu", GPU: "gpu", H2D: "link", D2H: "link", CPU: "cpu", WORKER: "cpu", STORAGE: "storage"}
 _LARGE_COPIES = (1 << 26, 1 << 32)  # bytes; beyond the smallest copies time is a fixed cost plus size over rate
 _DRAM = "dram"
@@ -44,6 +46,29 @@ class Achieved:
     def dram_bytes_per_s(self) -> float:
         """Host memory, all its users together."""
         return min(self.dram_read_bytes_per_s * self.of.dram_shared.value, self.sheet.dram.bytes_per_s)
+
+    @property
+    def dram_read_spread(self) -> float:
+        """How far off that may be."""
+        measured = self.sheet.measured and self.sheet.measured.dram_read_gb_per_s
+        return self.of.on_this_machine.value if measured else self.of.dram_read[self.sheet.dram.platform].spread
+
+    def copy_spread(self, memory: Copy) -> float:
+        """How far off the rate of large copies may be; a share of another share errs with that too."""
+        measured, here = self.sheet.measured, self.of.on_this_machine.value
+        pinned = (
+            here if measured and measured.pinned_gb_per_s else self.of.pcie_pinned[self.sheet.link.generation].spread
+        )
+        if memory == "pinned":
+            return pinned
+        return here if measured and measured.pageable_gb_per_s else hypot(pinned, self.of.pageable_of_pinned.spread)
+
+    def flop_spread(self, device: Processor, precision: str | None) -> float:
+        """How far off the rate in a precision may be."""
+        if device == "gpu":
+            return self.of.gpu_flop.spread
+        on_tiles = precision == "bf16" and "bf16" in self.sheet.cpu.tile_flop_per_cycle
+        return (self.of.cpu_tile_flop if on_tiles else self.of.cpu_vector_flop).spread
 
     def copy_bytes_per_s(self, memory: Copy) -> float:
         """Large copies over PCIe from or to such host memory."""
@@ -94,6 +119,7 @@ def machine_of(sheet: Datasheet) -> Machine:
         },
         lanes={lane: LaneProfile(device=device) for lane, device in _DEVICE_OF.items()},
         capacities={_DRAM: achieved.dram_bytes_per_s},
+        capacity_spread={_DRAM: {"cpu bytes": achieved.dram_read_spread, "dram shared": figures.dram_shared.spread}},
         links=(*_pcie_links(achieved), _storage_link(achieved)),
         rooflines=(*_rooflines(achieved, "gpu"), *_rooflines(achieved, "cpu")),
         stacks=stacks(),
@@ -117,7 +143,12 @@ def _pcie_links(achieved: Achieved) -> list[Link]:
     links = []
     for memory in get_args(Copy):
         rate = achieved.copy_bytes_per_s(memory)
-        curve = Curve(x=tuple(float(x) for x, _ in points), seconds=tuple(over + x / rate for x, over in points))
+        seconds = tuple(over + x / rate for x, over in points)
+        spread = tuple(
+            (over * achieved.of.small_copies.spread.value + x / rate * achieved.copy_spread(memory)) / s
+            for (x, over), s in zip(points, seconds, strict=True)
+        )
+        curve = Curve(x=tuple(float(x) for x, _ in points), seconds=seconds, spread=spread)
         traffic = {_DRAM: achieved.copy_passes(memory)}
         source = f"{rate / 1e9:.4g} GB/s from datasheet and efficiency figures, fixed costs from a public size table"
         for direction in ("h2d", "d2h"):
@@ -129,16 +160,21 @@ def _storage_link(achieved: Achieved) -> Link:
     drive, passes = achieved.sheet.storage, achieved.of.dram_passes["storage"]
     rate = min(drive.read_gb_per_s * 1e9, achieved.dram_bytes_per_s / passes)
     sizes = [float(size) for size, _ in achieved.of.copy_overheads()] + [float(size) for size in _LARGE_COPIES]
-    curve = Curve(x=tuple(sizes), seconds=tuple(drive.latency_us * 1e-6 + size / rate for size in sizes))
+    curve = Curve(
+        x=tuple(sizes),
+        seconds=tuple(drive.latency_us * 1e-6 + size / rate for size in sizes),
+        spread=(achieved.of.storage_read.value,) * len(sizes),
+    )
     return Link(direction="read", memory="storage", curve=curve, traffic={_DRAM: passes}, source=drive.source)
 
 
-def _rooflines(achieved: Achieved, device: Literal["gpu", "cpu"]) -> list[Roofline]:
+def _rooflines(achieved: Achieved, device: Processor) -> list[Roofline]:
     """One line for each kind, and one more for each precision that computes at another rate."""
     on_gpu = device == "gpu"
     bytes_per_s = achieved.gpu_bytes_per_s if on_gpu else achieved.dram_read_bytes_per_s
     flop_per_s = achieved.gpu_flop_per_s if on_gpu else achieved.cpu_flop_per_s
-    kernel_us = (achieved.of.gpu_kernel_us if on_gpu else achieved.of.cpu_kernel_us).value
+    bytes_spread = achieved.of.gpu_memory.spread if on_gpu else achieved.dram_read_spread
+    kernel = achieved.of.gpu_kernel_us if on_gpu else achieved.of.cpu_kernel_us
     rates = {precision: flop_per_s(precision) for precision in (_QUANTISED, *get_args(Rate))}
     return [
         Roofline(
@@ -147,7 +183,10 @@ def _rooflines(achieved: Achieved, device: Literal["gpu", "cpu"]) -> list[Roofli
             precision=precision,
             bytes_per_s=bytes_per_s,
             flop_per_s=rate,
-            fixed_s=kernels * kernel_us * 1e-6,
+            fixed_s=kernels * kernel.value * 1e-6,
+            spread=bytes_spread,
+            flop_spread=achieved.flop_spread(device, precision),
+            fixed_spread=kernel.spread.value if kernel.spread else None,
             source="datasheet × efficiency figures (see sources)",
         )
         for kind, kernels in achieved.of.kernels.items()

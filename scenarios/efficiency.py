@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import accumulate
+from math import log, sqrt
 from pathlib import Path
-from statistics import median
-from typing import Literal
+from statistics import median, stdev
+from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from scenarios.datasheet import Pcie, Platform
 from scenarios.load import check
-from scenarios.schema import Part
+from scenarios.schema import Part, refusal
 from scenarios.yaml_file import read_yaml
+from sim.noise import IQR
 
+_ENOUGH = 3  # measurements whose dispersion says something
 _FILE = Path(__file__).parent / "machines" / "common" / "efficiency.yaml"
 Copy = Literal["pinned", "pageable"]
 
@@ -27,11 +30,36 @@ class Measurement(Part):
     source: str
 
 
+class StatedSpread(Part):
+    """How far a figure may be off where too few measurements say so: interquartile range over median, and why."""
+
+    value: PositiveFloat
+    source: str
+
+
 class Share(Part):
-    """Achieved over nominal."""
+    """Achieved over nominal. `few` states the spread of a share with less than three measurements, of no other."""
 
     what: str
     measured: list[Measurement] = Field(min_length=1)
+    few: StatedSpread | None = None
+
+    @model_validator(mode="after")
+    def _spread_of_few(self) -> Self:
+        if (len(self.measured) < _ENOUGH) != (self.few is not None):
+            raise refusal(f"goes with less than {_ENOUGH} measurements", "measure more, or state why that much", "few")
+        return self
+
+    @property
+    def spread(self) -> float:
+        """Interquartile range over median of the share of one more computer, as log-normal.
+
+        Its variance is that among the measured computers plus that of their own centre.
+        """
+        if self.few is not None:
+            return self.few.value
+        n = len(self.measured)
+        return IQR * stdev(log(m.achieved / m.of) for m in self.measured) * sqrt(1 + 1 / n)
 
     @property
     def value(self) -> float:
@@ -39,14 +67,16 @@ class Share(Part):
         return median(m.achieved / m.of for m in self.measured)
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} = {self.what}; median of {len(self.measured)} public measurements"
+        of = f"median of {len(self.measured)} public measurements"
+        return f"{self.value:.3f} = {self.what}; {of}, spread {self.spread:.0%}"
 
 
 class Constant(Part):
-    """A figure that is not a share of a nominal one."""
+    """A figure that is not a share of a nominal one; without a spread if no time follows from it."""
 
     value: PositiveFloat
     source: str
+    spread: StatedSpread | None = None
 
     def __str__(self) -> str:
         return f"{self.value:g}; {self.source}"
@@ -58,6 +88,7 @@ class SmallCopies(Part):
     source: str
     pcie: Pcie
     gb_per_s: dict[PositiveInt, PositiveFloat]
+    spread: StatedSpread
 
 
 class Efficiency(Part):
@@ -74,6 +105,8 @@ class Efficiency(Part):
     cpu_tile_flop: Share
     small_copies: SmallCopies
     kernels: dict[Literal["attention", "gate", "expert", "combine", "head"], PositiveInt]
+    storage_read: StatedSpread
+    on_this_machine: StatedSpread
     gpu_kernel_us: Constant
     cpu_kernel_us: Constant
     gpu_context_gib: Constant

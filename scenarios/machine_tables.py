@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scenarios.datasheet import GIB
-from scenarios.efficiency import Constant, Share, efficiency
+from scenarios.efficiency import Constant, Share, StatedSpread, efficiency
 from scenarios.machine_presets import list_machines, load_machine
 from scenarios.stacks import stacks
 from sim.machine import Link, Machine, Stack
 from sim.memory import GPU_MEMORY, HOST_MEMORY
+from sim.origins import DISPATCH, HANDOFF, SYNC
 
 _MACHINE_HEAD = (
     "preset", "GPU memory usable, GiB", "GPU memory, GB/s", "16-bit TFLOP/s", "PCIe", "pinned, GB/s", "pageable, GB/s",
@@ -25,6 +26,7 @@ _STACK_HEAD = (
     "load",
     "wait",
     "CPU handoff",
+    "spread of these three",
     "copies",
     "source",
 )
@@ -36,7 +38,7 @@ def tables() -> dict[str, str]:
     figures = [_figure_row(name, figure) for name, figure in efficiency().named().items()]
     return {
         "machines": markdown_table(_MACHINE_HEAD, presets),
-        "efficiency": markdown_table(("figure", "value", "what it is, and where it comes from"), figures),
+        "efficiency": markdown_table(("figure", "value", "spread", "what it is, and where it comes from"), figures),
         "stacks": markdown_table(_STACK_HEAD, [_stack_row(name, stack) for name, stack in stacks().items()]),
     }
 
@@ -60,16 +62,23 @@ def _machine_row(machine: Machine) -> list[str]:
 
 def _figure_row(name: str, figure: Share | Constant) -> list[str]:
     if isinstance(figure, Constant):
-        return [f"`{name}`", f"{figure.value:g}", figure.source]
+        spread = figure.spread
+        return [f"`{name}`", f"{figure.value:g}", "–" if spread is None else _stated(spread), figure.source]
     measured = "; ".join(f"{m.achieved / m.of:.3f} ({m.achieved:g} of {m.of:g}) {m.source}" for m in figure.measured)
-    return [f"`{name}`", f"{figure.value:.3f}", f"{figure.what}: {measured}"]
+    spread_of = f"{figure.spread:.0%}" if figure.few is None else _stated(figure.few)
+    return [f"`{name}`", f"{figure.value:.3f}", spread_of, f"{figure.what}: {measured}"]
+
+
+def _stated(spread: StatedSpread) -> str:
+    return f"{spread.value:.0%} ({spread.source})"
 
 
 def _stack_row(name: str, stack: Stack) -> list[str]:
     dispatch = [_us(stack.dispatch_s[kind]) for kind in ("attention", "gate", "expert", "combine", "head", "load")]
     if stack.grouped_experts:
         dispatch[2] += " for all of a token's"
-    return [f"`{name}`", *dispatch, _us(stack.sync_s), _us(stack.handoff_s["cpu"]), stack.copies, stack.source]
+    spread = " / ".join(f"{stack.spread[name]:.0%}" for name in (DISPATCH, SYNC, HANDOFF))
+    return [f"`{name}`", *dispatch, _us(stack.sync_s), _us(stack.handoff_s["cpu"]), spread, stack.copies, stack.source]
 
 
 def _expert_line(machine: Machine, device: str) -> tuple[float, float]:

@@ -106,6 +106,16 @@ def resolve_machines(file: ScenarioFile, sources: Sources) -> tuple[MoEModel, Ma
     return model, machine
 
 
+def reseeded(case: Case, file: ScenarioFile, seed: int) -> Case:
+    """The case of a synthetic workload with other requests; what is cached stays, whatever their lengths."""
+    assert case.spec.workload is not None
+    routing = synthetic(case.spec.workload, case.model, seed, file.folder)
+    return replace(
+        case, spec=case.spec.model_copy(update={"seed": seed}), trace=routing.trace, popularity=routing.popularity,
+        calibration=routing.calibration,
+    )  # fmt: skip
+
+
 def named(field: str, name: str, file: ScenarioFile) -> str | Path:
     """A name of a model or machine, or a path that a scenario states relative to its own folder."""
     path = file.folder / name

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sim.files import replacing, write_text
+from sim.intervals import Drawn, Range
 from sim.machine import Machine
 from sim.memory import Footprint
 from sim.metrics import Summary
@@ -18,11 +19,23 @@ from sim.timeline import Timeline
 
 
 @dataclass(frozen=True)
+class RangesMade:
+    """How the ranges of a run were made: they hold a share `level` of `draws` computers, under each seed in turn."""
+
+    level: float
+    draws: int
+    trace_seeds: tuple[int, ...]
+    planned_anew: bool  # for each draw, since the strategy asks the clock
+
+
+@dataclass(frozen=True)
 class RunResult:
     """One strategy of a scenario: what it decided, when that happened, and what it needs.
 
     `knobs` are those that the scenario states; `cached` is the number of experts that the GPU keeps. A run that does
     not fit (`fits` is False) is hypothetical: its figures are a bracket, and `warnings` say what it lacks.
+    `ranges`, by field of `summary`, may be empty; `drawn` are the draws behind them, in an order that all runs of a
+    scenario share.
     """
 
     label: str
@@ -36,6 +49,9 @@ class RunResult:
     host_footprint: Footprint
     fits: bool
     warnings: tuple[str, ...] = ()
+    ranges: dict[str, Range] = field(default_factory=dict)
+    drawn: Drawn = field(default_factory=dict)
+    ranges_made: RangesMade | None = None
 
     @property
     def loaded_gb_per_token(self) -> float:
@@ -53,6 +69,8 @@ class RunResult:
             "warnings": list(self.warnings),
             "loaded_gb_per_token": self.loaded_gb_per_token,
             "summary": self.summary.to_dict(),
+            "ranges": {name: each._asdict() for name, each in self.ranges.items()},
+            "ranges_made": None if self.ranges_made is None else asdict(self.ranges_made),
             "memory_bytes": {
                 footprint.memory: footprint.items | {"total": footprint.total_bytes}
                 for footprint in (self.footprint, self.host_footprint)

@@ -32,7 +32,7 @@ def run_scenario(
     """
     progress("reading")
     case = resolve(file)
-    jobs = min(jobs, len(case.entries)) if _layer_passes(case) > _WORTH_PROCESSES else 1
+    jobs = min(jobs, len(case.entries)) if worth_processes(case) else 1
     runs = []
     progress(_so_far(case, 0))
     with file.at():
@@ -97,10 +97,10 @@ def predictor_of(case: Case, entry: Entry) -> Predictor | None:
     return None if named is None else make_predictor(named, case.model, case.spec.seed, case.calibration)
 
 
-def _layer_passes(case: Case) -> int:
-    """Blocks that all strategies together run through."""
+def worth_processes(case: Case, times: int = 1) -> bool:
+    """Whether running all strategies, so many times, takes long enough for processes of its own."""
     n_steps = sum(1 for _ in steps(case.trace, case.spec.batch))
-    return n_steps * case.model.n_layers * len(case.entries)
+    return times * n_steps * case.model.n_layers * len(case.entries) > _WORTH_PROCESSES
 
 
 def _so_far(case: Case, done: int) -> str:

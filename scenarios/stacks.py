@@ -31,6 +31,7 @@ class StackSheet(Part):
     grouped_experts: bool = False
     copies: Literal["pinned", "pageable"]
     unfused: dict[Literal["gpu", "cpu"], list[str]] = Field({})
+    spread: dict[Literal["dispatch", "sync", "handoff"], NonNegativeFloat]
 
     def stack(self) -> Stack:
         """The stack as the simulator takes it."""
@@ -41,6 +42,7 @@ class StackSheet(Part):
             grouped_experts=self.grouped_experts,
             copies=self.copies,
             slowdown=self._slowdown(),
+            spread=self.spread,
             source=self.source,
         )
 

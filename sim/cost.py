@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim import origins
 from sim.curve import read_curve
 from sim.errors import InputError
 from sim.kernel_cost import KernelCost, OpSize
@@ -48,21 +50,24 @@ class Costs:
 class OpCost:
     """Seconds at full speed of one op and what it draws from each capacity, in units a second.
 
+    Of its demand, `held` is what it occupies for as long as it takes (a core); the rest is traffic.
     `origin` names the measurement behind the seconds (a kernel of a device, a link), `spread` their relative spread
     (IQR / median): ops of one origin err together.
     """
 
     seconds: float
     demand: tuple[float, ...]
+    held: tuple[float, ...] = ()
     origin: str = ""
     spread: float = 0.0
 
 
 @dataclass(frozen=True)
 class Priced:
-    """The classes of a block of ops, priced on one machine. Arrays are [class]; `demand` is [class, capacity].
+    """The classes of a block of ops, priced on one machine. Arrays are [class]; `demand`, `held` are [class, capacity].
 
-    `origin` numbers `origins`. `stated_s` [op] is NaN where the machine knows.
+    `origin` numbers `origins`; `spread` is of `seconds`. `stack_spread` is of dispatching and handing over, and
+    `capacity_spread` of the capacities, by origin. `stated_s` [op] is NaN where the machine knows.
     """
 
     classes: OpClasses
@@ -71,10 +76,13 @@ class Priced:
     dispatch_s: NDArray[np.float64]
     handoff_s: NDArray[np.float64]
     demand: NDArray[np.float64]
+    held: NDArray[np.float64]
     origin: NDArray[np.intp]
     spread: NDArray[np.float64]
     origins: tuple[str, ...]
+    stack_spread: Mapping[str, float]
     capacities: tuple[float, ...]
+    capacity_spread: tuple[Mapping[str, float], ...]
 
     def costs(self) -> Costs:
         """The costs of every op."""
@@ -145,7 +153,7 @@ class CostModel:
 
     def _priced(self, ops: Ops, names: list[str], classes: OpClasses, priced: list[OpCost]) -> Priced:
         first = classes.first
-        origins = {name: i for i, name in enumerate(dict.fromkeys(cost.origin for cost in priced))}
+        numbers = {name: i for i, name in enumerate(dict.fromkeys(cost.origin for cost in priced))}
         return Priced(
             classes=classes,
             stated_s=ops.stated_s,
@@ -153,10 +161,13 @@ class CostModel:
             dispatch_s=self._dispatch_s[ops.kind[first]] / np.where(routed(ops)[first], self._kernels.share(0), 1),
             handoff_s=np.array([self.handoff_s(name) for name in names], np.float64)[ops.lane[first]],
             demand=np.array([cost.demand for cost in priced], np.float64).reshape(len(priced), len(self.capacities)),
-            origin=np.array([origins[cost.origin] for cost in priced], np.intp),
+            held=np.array([cost.held for cost in priced], np.float64).reshape(len(priced), len(self.capacities)),
+            origin=np.array([numbers[cost.origin] for cost in priced], np.intp),
             spread=np.array([cost.spread for cost in priced], np.float64),
-            origins=tuple(origins),
+            origins=tuple(numbers),
+            stack_spread=self._stack.spread,  # type: ignore[arg-type]  # its keys are some strings
             capacities=self.capacities,
+            capacity_spread=tuple(self.machine.capacity_spread.get(name, {}) for name in self.machine.capacities),
         )
 
     def op(self, kind: Kind, lane: str, work: OpSize) -> OpCost:
@@ -193,10 +204,11 @@ class CostModel:
         return self.op(Kind(ops.kind[op]), lane, OpSize(*(int(column[op]) for column in sizes)))
 
     def _cost(self, kind: Kind, lane: str, work: OpSize) -> OpCost:
+        none = (0.0,) * len(self.capacities)
         if kind == Kind.WAIT:
-            return OpCost(self._stack.sync_s, (0.0,) * len(self.capacities), "synchronisation")
+            return OpCost(self._stack.sync_s, none, none, origins.SYNC, self._stack.spread.get("sync", 0.0))
         if kind not in _COMPUTE and kind not in _TRANSFER:
-            return OpCost(0.0, (0.0,) * len(self.capacities), "software")
+            return OpCost(0.0, none, none, origins.SOFTWARE)
         if lane not in self.machine.lanes:
             raise InputError(
                 f"machine {self.machine.name} has no such lane",
@@ -209,17 +221,17 @@ class CostModel:
             link = self._link(kind, lane)
             seconds, spread = self._copy_s(link, work.size_bytes)
             moved, traffic = float(work.size_bytes), link.traffic
-            origin = f"{link.memory} {link.direction}"
+            origin = origins.of_link(self.machine, link)
         else:
-            seconds, moved, spread = self._kernels.cost(profile.device, kind, work)
+            seconds, moved, spread, origin = self._kernels.cost(profile.device, kind, work)
             traffic = self.machine.devices[profile.device].traffic
-            origin = f"{profile.device} {kind.name.lower()}"
         rate = moved / seconds if seconds else 0.0
+        held = tuple(min(most, profile.uses.get(name, 0.0)) for name, most in self.machine.capacities.items())
         demand = (
             min(most, profile.uses.get(name, 0.0) + traffic.get(name, 0.0) * rate)  # alone, an op is at full speed
             for name, most in self.machine.capacities.items()
         )
-        return OpCost(seconds, tuple(demand), origin, spread)
+        return OpCost(seconds, tuple(demand), held, origin, spread)
 
     def _link(self, kind: Kind, lane: str) -> Link:
         """The link behind a transfer lane: `….h2d`, `….d2h`, or storage; copies as the stack makes them."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim import origins
 from sim.curve import read_curve
 from sim.errors import InputError
 from sim.machine import Kernel, Machine, Roofline, Stack
@@ -28,11 +29,15 @@ class OpSize(NamedTuple):
 
 
 class KernelPrice(NamedTuple):
-    """Seconds at full speed, the bytes read meanwhile, and the relative spread (IQR / median) of the seconds."""
+    """Seconds at full speed, the bytes read meanwhile, the relative spread (IQR / median) of the seconds.
+
+    `origin` is the measurement that they rest on.
+    """
 
     seconds: float
     read_bytes: float
     spread: float
+    origin: str
 
 
 class KernelCost:
@@ -60,16 +65,19 @@ class KernelCost:
         phase = "prefill" if size.tokens > size.sequences else "decode"
         shape = kernel_shape(self._model, name, size.layer, size.expert)
         tables = self._tables.get((device, name, phase, shape, precision))
+        origin = origins.of_kernel(device, name)
         if tables:
             seconds, spread = self._measured(tables, name, phase, size)
         else:
             line = self._roofline(device, name, precision)
             fixed_s = line.fixed_s / self.share(size.expert) if kind == Kind.EXPERT else line.fixed_s
-            seconds = fixed_s + max(need.read_bytes / line.bytes_per_s, need.flop / line.flop_per_s)
-            spread = line.spread
+            bytes_s, flop_s = need.read_bytes / line.bytes_per_s, need.flop / line.flop_per_s
+            seconds, spread = fixed_s + max(bytes_s, flop_s), _line_spread(line, fixed_s, bytes_s, flop_s)
+            bound: origins.Bound = "flop" if flop_s > max(bytes_s, fixed_s) else "bytes"
+            origin = origins.of_roofline(self._machine, device, name, bound)
             if self._machine.origin == "measured":
                 self._warnings[f"{device} {name} of shape {shape} in {precision} was not measured: roofline"] = None
-        return KernelPrice(seconds * self._slowdown(device, name, precision), need.read_bytes, spread)
+        return KernelPrice(seconds * self._slowdown(device, name, precision), need.read_bytes, spread, origin)
 
     def _slowdown(self, device: str, kind: str, precision: str) -> float:
         for key in (f"{device}.{kind}.{precision}", f"{device}.{kind}"):
@@ -122,6 +130,14 @@ class KernelCost:
             value=f"{device} {kind} {precision}",
             remedy="calibrate this kind of kernel, or choose a machine file that has it",
         )
+
+
+def _line_spread(line: Roofline, fixed_s: float, bytes_s: float, flop_s: float) -> float:
+    """The spread of a roofline's seconds: its parts err together, each by its own spread."""
+    flop, fixed = (line.spread if each is None else each for each in (line.flop_spread, line.fixed_spread))
+    paced_s, paced = (bytes_s, line.spread) if bytes_s >= flop_s else (flop_s, flop)
+    total_s = fixed_s + paced_s
+    return (fixed_s * fixed + paced_s * paced) / total_s if total_s else 0.0
 
 
 def _along(contexts: list[float], seconds: list[float], context: float) -> float:

@@ -101,7 +101,8 @@ class Kernel(_Part):
 class Roofline(_Part):
     """For shapes that were not measured: `fixed_s + max(bytes / bytes_per_s, flop / flop_per_s)`.
 
-    `spread` is relative (IQR / median), of the fit's residuals or of the figures behind a datasheet's line.
+    Spreads are relative (IQR / median), of the fit's residuals or of the figures behind a datasheet's line: `spread` of
+    the bytes' rate, the others of theirs; None is the same.
     """
 
     device: str
@@ -111,6 +112,8 @@ class Roofline(_Part):
     flop_per_s: PositiveFloat
     fixed_s: NonNegativeFloat
     spread: NonNegativeFloat = 0.0
+    flop_spread: NonNegativeFloat | None = None
+    fixed_spread: NonNegativeFloat | None = None
     source: str
 
 
@@ -120,6 +123,7 @@ class Stack(_Part):
     `handoff_s` is what a lane takes, by device, to wake up for an op that finds it idle; `slowdown` multiplies
     kernels, keyed by `device.kind` or `device.kind.precision` (dequantisation). With `grouped_experts` an indexed
     product serves all routed experts of a layer, each of which then pays 1 / top-k of its launches and fixed time.
+    `spread` is relative (IQR / median).
     """
 
     dispatch_s: dict[str, NonNegativeFloat]
@@ -128,11 +132,16 @@ class Stack(_Part):
     grouped_experts: bool = False
     copies: Literal["pinned", "pageable"]
     slowdown: dict[str, PositiveFloat] = {}
+    spread: dict[Literal["dispatch", "sync", "handoff"], NonNegativeFloat] = {}
     source: str
 
 
 class Machine(_Part):
-    """One computer: memories, lanes, links, kernels, shared capacities (units a second) and software stacks."""
+    """One computer: memories, lanes, links, kernels, shared capacities (units a second) and software stacks.
+
+    `capacity_spread` is how far each capacity may be off (IQR / median), by the measurements that it rests on: `cpu
+    bytes` and others that prices name as their origin, with which it errs together, or names of its own.
+    """
 
     format: Literal["moesim-machine"] = "moesim-machine"
     version: Literal[1] = VERSION
@@ -144,6 +153,7 @@ class Machine(_Part):
     devices: dict[str, Device]
     lanes: dict[str, LaneProfile]
     capacities: dict[str, PositiveFloat] = {}
+    capacity_spread: dict[str, dict[str, NonNegativeFloat]] = {}
     links: tuple[Link, ...]
     kernels: tuple[Kernel, ...] = ()
     rooflines: tuple[Roofline, ...] = ()
@@ -158,6 +168,7 @@ class Machine(_Part):
             ("lanes.uses", [c for lane in self.lanes.values() for c in lane.uses], self.capacities),
             ("devices.traffic", [c for device in self.devices.values() for c in device.traffic], self.capacities),
             ("links.traffic", [c for link in self.links for c in link.traffic], self.capacities),
+            ("capacity_spread", [*self.capacity_spread], self.capacities),
         ):
             for name in names:
                 if name not in known:

@@ -17,6 +17,17 @@ from sim.timeline import Timeline
 _FROM_CACHE = (Reason.HIT, Reason.PREFETCHED)
 
 
+class Speeds(NamedTuple):
+    """The part of a Summary that follows from the times of the steps; its fields are explained there."""
+
+    ttft_s: float | None
+    tpot_p50_s: float | None
+    tpot_p95_s: float | None
+    decode_tokens_per_s: float | None
+    tokens_per_s: float
+    makespan_s: float
+
+
 @dataclass(frozen=True)
 class Summary:
     """One run in numbers; None where the run has nothing to measure it on.
@@ -56,11 +67,9 @@ class Summary:
 def summarise(timeline: Timeline) -> Summary:
     """The numbers of one Timeline."""
     schedule = timeline.schedule
-    step_s, phase = _step_seconds(timeline), np.array([step.phase for step in schedule.steps], np.uint8)
-    sequences = np.array([step.sequences for step in schedule.steps], np.int64)
     return summary_of(
         tally(schedule.ops, timeline.times.cancelled),
-        {each: PhaseTimes(step_s[phase == each], int(sequences[phase == each].sum())) for each in Phase},
+        _phases(schedule, timeline.step_end_s),
         timeline.makespan_s,
         {lane.name: timeline.busy_s(lane.name) for lane in schedule.lanes},
         schedule.meta,
@@ -107,26 +116,44 @@ def summary_of(
     meta: dict[str, Any],
 ) -> Summary:  # fmt: skip
     """Put a run's numbers together: its ops, its steps by phase, its lanes, and what the schedule says of itself."""
+    return Summary(
+        **_speeds(phases, makespan_s)._asdict(),
+        hit_rate=_share(counts.from_cache, counts.uses),
+        prefetch_used=_share(counts.prefetches_used, counts.prefetched),
+        bytes_loaded=counts.bytes_loaded,
+        bytes_unloaded=counts.bytes_unloaded,
+        bytes_sent=counts.bytes_sent,
+        output_tokens=sum(phase.tokens for phase in phases.values()),
+        n_ops=counts.n_ops,
+        utilisation={lane: seconds / makespan_s if makespan_s else 0.0 for lane, seconds in busy_s.items()},
+        fidelity=fidelity(meta),
+        prediction=prediction(meta),
+    )
+
+
+def speeds(schedule: Schedule, step_end_s: NDArray[np.float64], makespan_s: float) -> Speeds:
+    """Latencies and rates from the end of each step and of the run, in seconds."""
+    return _speeds(_phases(schedule, step_end_s), makespan_s)
+
+
+def _speeds(phases: Mapping[Phase, PhaseTimes], makespan_s: float) -> Speeds:
     prefill, decode = phases[Phase.PREFILL], phases[Phase.DECODE]
     decode_s, tokens = float(decode.step_s.sum()), prefill.tokens + decode.tokens
-    return Summary(
+    return Speeds(
         ttft_s=_quantile(prefill.step_s, 0.5),
         tpot_p50_s=_quantile(decode.step_s, 0.5),
         tpot_p95_s=_quantile(decode.step_s, 0.95),
         decode_tokens_per_s=decode.tokens / decode_s if decode.tokens and decode_s else None,
         tokens_per_s=tokens / makespan_s if makespan_s else 0.0,
         makespan_s=makespan_s,
-        hit_rate=_share(counts.from_cache, counts.uses),
-        prefetch_used=_share(counts.prefetches_used, counts.prefetched),
-        bytes_loaded=counts.bytes_loaded,
-        bytes_unloaded=counts.bytes_unloaded,
-        bytes_sent=counts.bytes_sent,
-        output_tokens=tokens,
-        n_ops=counts.n_ops,
-        utilisation={lane: seconds / makespan_s if makespan_s else 0.0 for lane, seconds in busy_s.items()},
-        fidelity=fidelity(meta),
-        prediction=prediction(meta),
     )
+
+
+def _phases(schedule: Schedule, step_end_s: NDArray[np.float64]) -> dict[Phase, PhaseTimes]:
+    """Seconds from the end of the step before (or the start of the run) to the end of each step, by phase."""
+    step_s, phase = np.diff(step_end_s, prepend=0.0), np.array([step.phase for step in schedule.steps], np.uint8)
+    sequences = np.array([step.sequences for step in schedule.steps], np.int64)
+    return {each: PhaseTimes(step_s[phase == each], int(sequences[phase == each].sum())) for each in Phase}
 
 
 def hit_rate(schedule: Schedule) -> float | None:
@@ -148,11 +175,6 @@ def _uses(ops: Ops) -> tuple[int, int]:
     """Uses of routed experts, and how many of them hit."""
     routed = (ops.kind == Kind.EXPERT) & (ops.expert >= 0)
     return int(routed.sum()), int(np.isin(ops.reason[routed], _FROM_CACHE).sum())
-
-
-def _step_seconds(timeline: Timeline) -> NDArray[np.float64]:
-    """Seconds from the end of the step before (or the start of the run) to the end of each step."""
-    return np.diff(timeline.step_end_s, prepend=0.0)
 
 
 def _share(part: int, whole: int) -> float | None:

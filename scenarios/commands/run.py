@@ -24,6 +24,12 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than the scenario's.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes to use; default: one a core.")] = None,
+    ranges: Annotated[
+        bool, typer.Option("--ranges/--no-ranges", help="Give each speed the range that measurements leave open.")
+    ] = True,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=0, help="Further seeds of synthetic requests that ranges are made from.")
+    ] = 4,
 ) -> None:
     """Plan and simulate every strategy of a scenario and compare them in a table, or in DIR/report.html."""
     from scenarios.load import load_scenario
@@ -31,6 +37,7 @@ def run(
     from scenarios.progress import progress_line
     from scenarios.run import run_scenario
     from scenarios.table import print_results
+    from scenarios.uncertainty import run_with_ranges
     from sim.errors import InputError
 
     if save_schedules and out is None:
@@ -39,7 +46,12 @@ def run(
         check_folder(out)
     file = load_scenario(scenario, machine=machine, seed=seed)
     with progress_line() as say:
-        result = run_scenario(file, jobs=jobs or os.cpu_count() or 1, progress=say)
+        jobs = jobs or os.cpu_count() or 1
+        result = (
+            run_with_ranges(file, seeds=seeds, jobs=jobs, progress=say)
+            if ranges
+            else run_scenario(file, jobs=jobs, progress=say)
+        )
         if out is not None:
             say("writing the report")
             write_results(out, result, schedules=save_schedules)

@@ -1,0 +1,112 @@
+"""Uncertainty: a scenario run on computers and requests as they might be, and the ranges that these leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from scenarios.load import ScenarioFile
+from scenarios.processes import map_in_processes
+from scenarios.resolve import Case, Entry, reseeded, resolve
+from scenarios.results import RangesMade, RunResult, ScenarioResult
+from scenarios.run import costs_of_entry, plan_entry, time_entry, worth_processes
+from sim import origins
+from sim.cost import CostModel
+from sim.intervals import DRAWS, LEVEL, Drawn, collected, drawn_speeds, ranges_of
+from sim.metrics import Speeds, speeds
+from sim.noise import Normals, drawn_machine, normals
+from sim.retime import retime
+from sim.schedule import Schedule
+
+SEEDS = 4  # of synthetic requests, beside the scenario's own
+REPLANS = 10  # draws for which a strategy that asks the clock is planned anew
+_Task = tuple[int, int]  # turn, number of the strategy
+
+
+def run_with_ranges(
+    file: ScenarioFile, *, seeds: int = SEEDS, draws: int = DRAWS, jobs: int = 1,
+    progress: Callable[[str], None] = lambda text: None,
+) -> ScenarioResult:  # fmt: skip
+    """Run a scenario as `scenarios.run.run_scenario` does, with a range for every speed of every strategy.
+
+    `draws` computers take turns with the scenario's seed and, where requests are synthetic, `seeds` further ones, each
+    of which costs a plan. Draw number i is one computer and one seed for all strategies alike, so that they can be
+    compared draw by draw.
+    """
+    progress("reading")
+    case = resolve(file)
+    others = range(1, seeds + 1) if case.spec.workload is not None else ()
+    cases = (case, *(reseeded(case, file, case.spec.seed + i) for i in others))
+    tasks = [(turn, number) for turn in range(len(cases)) for number in range(len(case.entries))]
+    jobs = min(jobs, len(tasks)) if worth_processes(case, len(cases)) else 1
+    runs, drawn = [], []
+    progress(_doing(case, tasks, 0))
+    with file.at():
+        for run, found in map_in_processes(partial(_run, cases, draws), tasks, jobs):
+            runs += [] if run is None else [run]
+            drawn.append(found)
+            progress(_doing(case, tasks, len(drawn)))
+    by_strategy = [_interleaved(drawn[number :: len(case.entries)]) for number in range(len(case.entries))]
+    made = tuple(each.spec.seed for each in cases)
+    results = [_with_ranges(run, each, made) for run, each in zip(runs, by_strategy, strict=True)]
+    return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(results))
+
+
+def _run(cases: Sequence[Case], draws: int, task: _Task) -> tuple[RunResult | None, Drawn]:
+    """One strategy under one seed: as it is expected to run, if the seed is the scenario's own, and drawn."""
+    turn, number = task
+    case, entry = cases[turn], cases[turn].entries[number]
+    prices = costs_of_entry(case, entry)
+    schedule = plan_entry(case, entry, prices)
+    run = time_entry(case, entry, schedule, prices) if turn == 0 else None
+    numbers = range(turn, draws if schedule.clock_free else min(draws, REPLANS), len(cases))
+    computers = normals(origins.of_machine(case.machine), draws)
+    return run, _drawn(case, entry, schedule, prices, [computers[i] for i in numbers])
+
+
+def _drawn(case: Case, entry: Entry, schedule: Schedule, prices: CostModel, computers: Sequence[Normals]) -> Drawn:
+    if schedule.clock_free:
+        priced = prices.price(schedule.ops, schedule.lanes, schedule.classes)
+        return drawn_speeds(schedule, priced, computers)
+    return collected([_planned_anew(case, entry, z) for z in computers])
+
+
+def _planned_anew(case: Case, entry: Entry, computer: Normals) -> Speeds:
+    """The speeds of a strategy that decides by the clock, on another computer."""
+    case = replace(case, machine=drawn_machine(case.machine, computer))
+    prices = costs_of_entry(case, entry)
+    schedule = plan_entry(case, entry, prices)
+    timeline = retime(schedule, prices.of_schedule(schedule))
+    return speeds(schedule, timeline.step_end_s, timeline.makespan_s)
+
+
+def _interleaved(turns: Sequence[Drawn]) -> Drawn:
+    """The draws of several turns in the order of their numbers; figures that not all turns have are left out."""
+    shared = [name for name in turns[0] if all(name in turn for turn in turns)]
+    whole: Drawn = {}
+    for name in shared:
+        whole[name] = np.empty(sum(len(turn[name]) for turn in turns))
+        for i, turn in enumerate(turns):
+            whole[name][i :: len(turns)] = turn[name]
+    return whole
+
+
+def _with_ranges(run: RunResult, drawn: Drawn, seeds: tuple[int, ...]) -> RunResult:
+    made = RangesMade(
+        level=LEVEL,
+        draws=max((len(values) for values in drawn.values()), default=0),
+        trace_seeds=seeds,
+        planned_anew=not run.schedule.clock_free,
+    )
+    return replace(run, ranges=ranges_of(drawn), drawn=drawn, ranges_made=made)
+
+
+def _doing(case: Case, tasks: Sequence[_Task], done: int) -> str:
+    if done == len(tasks):
+        return f"{done} of {len(tasks)} runs done"
+    turn, number = tasks[done]
+    seed = f" with seed {case.spec.seed + turn}" if turn else ""
+    return f"{done} of {len(tasks)} runs done, now {case.entries[number].spec.title}{seed}"
