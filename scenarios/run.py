@@ -19,7 +19,7 @@ from sim.retime import EngineName, retime
 from sim.schedule import Schedule
 from sim.workload import steps
 
-_WORTH_PROCESSES = 20_000  # layer passes: some two seconds, several times what starting processes takes
+WORTH_PROCESSES = 20_000  # layer passes: some two seconds, several times what starting processes takes
 
 
 def run_scenario(
@@ -32,7 +32,7 @@ def run_scenario(
     """
     progress("reading")
     case = resolve(file)
-    jobs = min(jobs, len(case.entries)) if worth_processes(case) else 1
+    jobs = min(jobs, len(case.entries)) if len(case.entries) * layer_passes(case) > WORTH_PROCESSES else 1
     runs = []
     progress(_so_far(case, 0))
     with file.at():
@@ -97,10 +97,9 @@ def predictor_of(case: Case, entry: Entry) -> Predictor | None:
     return None if named is None else make_predictor(named, case.model, case.spec.seed, case.calibration)
 
 
-def worth_processes(case: Case, times: int = 1) -> bool:
-    """Whether running all strategies, so many times, takes long enough for processes of its own."""
-    n_steps = sum(1 for _ in steps(case.trace, case.spec.batch))
-    return times * n_steps * case.model.n_layers * len(case.entries) > _WORTH_PROCESSES
+def layer_passes(case: Case) -> int:
+    """Blocks that one strategy runs through."""
+    return sum(1 for _ in steps(case.trace, case.spec.batch)) * case.model.n_layers
 
 
 def _so_far(case: Case, done: int) -> str:

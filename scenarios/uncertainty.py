@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,40 +12,66 @@ from scenarios.load import ScenarioFile
 from scenarios.processes import map_in_processes
 from scenarios.resolve import Case, Entry, reseeded, resolve
 from scenarios.results import RangesMade, RunResult, ScenarioResult
-from scenarios.run import costs_of_entry, plan_entry, time_entry, worth_processes
+from scenarios.run import WORTH_PROCESSES, costs_of_entry, layer_passes, plan_entry, run_scenario, time_entry
 from sim import origins
-from sim.cost import CostModel
 from sim.intervals import DRAWS, LEVEL, Drawn, collected, drawn_speeds, ranges_of
 from sim.metrics import Speeds, speeds
 from sim.noise import Normals, drawn_machine, normals
-from sim.retime import retime
-from sim.schedule import Schedule
+from sim.retime import Retimer, retime, slow_because
 
 SEEDS = 4  # of synthetic requests, beside the scenario's own
-REPLANS = 10  # draws for which a strategy that asks the clock is planned anew
+REPLANS, _FEWEST_REPLANS = 10, 4  # draws for which a strategy that asks the clock is planned anew
+SLOW_DRAWS = 40  # of a schedule that has to be timed event by event
+_UNHURRIED = 200_000  # blocks to plan: some ten seconds of one core
+_BY_THE_CLOCK = 4  # times as long as other plans take
 _Task = tuple[int, int]  # turn, number of the strategy
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How many draws, seeds and plans ranges are made of."""
+
+    draws: int
+    seeds: int
+    replans: int
+
+
+def effort(case: Case, seeds: int | None = None, draws: int = DRAWS) -> Effort:
+    """The effort for `seeds` further seeds; by default as many, up to a few, as take no longer than some ten seconds.
+
+    It hangs on the size of the scenario alone, so that ranges are the same on every computer.
+    """
+    one = layer_passes(case)
+    most = SEEDS if seeds is None else seeds
+    replans = REPLANS if seeds is not None else min(REPLANS, _UNHURRIED // (_BY_THE_CLOCK * one))
+    if seeds is None:
+        most = min(SEEDS, _UNHURRIED // (one * len(case.entries)))
+    return Effort(draws, most if case.spec.workload is not None else 0, replans if replans >= _FEWEST_REPLANS else 0)
+
+
 def run_with_ranges(
-    file: ScenarioFile, *, seeds: int = SEEDS, draws: int = DRAWS, jobs: int = 1,
+    file: ScenarioFile, *, seeds: int | None = None, draws: int = DRAWS, jobs: int = 1,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ScenarioResult:  # fmt: skip
     """Run a scenario as `scenarios.run.run_scenario` does, with a range for every speed of every strategy.
 
     `draws` computers take turns with the scenario's seed and, where requests are synthetic, `seeds` further ones, each
-    of which costs a plan. Draw number i is one computer and one seed for all strategies alike, so that they can be
-    compared draw by draw.
+    of which costs a plan (default: what `effort` says). Draw number i is one computer and one seed for all strategies
+    alike, so that they can be compared draw by draw.
     """
+    if (slow := slow_because()) is not None:
+        result = run_scenario(file, jobs=jobs, progress=progress)
+        return replace(result, runs=tuple(_without(run, slow) for run in result.runs))
     progress("reading")
     case = resolve(file)
-    others = range(1, seeds + 1) if case.spec.workload is not None else ()
-    cases = (case, *(reseeded(case, file, case.spec.seed + i) for i in others))
+    of = effort(case, seeds, draws)
+    cases = (case, *(reseeded(case, file, case.spec.seed + i) for i in range(1, of.seeds + 1)))
     tasks = [(turn, number) for turn in range(len(cases)) for number in range(len(case.entries))]
-    jobs = min(jobs, len(tasks)) if worth_processes(case, len(cases)) else 1
+    jobs = min(jobs, len(tasks)) if len(tasks) * layer_passes(case) > WORTH_PROCESSES else 1
     runs, drawn = [], []
     progress(_doing(case, tasks, 0))
     with file.at():
-        for run, found in map_in_processes(partial(_run, cases, draws), tasks, jobs):
+        for run, found in map_in_processes(partial(_run, cases, of), tasks, jobs):
             runs += [] if run is None else [run]
             drawn.append(found)
             progress(_doing(case, tasks, len(drawn)))
@@ -55,23 +81,19 @@ def run_with_ranges(
     return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(results))
 
 
-def _run(cases: Sequence[Case], draws: int, task: _Task) -> tuple[RunResult | None, Drawn]:
+def _run(cases: Sequence[Case], of: Effort, task: _Task) -> tuple[RunResult | None, Drawn]:
     """One strategy under one seed: as it is expected to run, if the seed is the scenario's own, and drawn."""
     turn, number = task
     case, entry = cases[turn], cases[turn].entries[number]
     prices = costs_of_entry(case, entry)
     schedule = plan_entry(case, entry, prices)
     run = time_entry(case, entry, schedule, prices) if turn == 0 else None
-    numbers = range(turn, draws if schedule.clock_free else min(draws, REPLANS), len(cases))
-    computers = normals(origins.of_machine(case.machine), draws)
-    return run, _drawn(case, entry, schedule, prices, [computers[i] for i in numbers])
-
-
-def _drawn(case: Case, entry: Entry, schedule: Schedule, prices: CostModel, computers: Sequence[Normals]) -> Drawn:
-    if schedule.clock_free:
-        priced = prices.price(schedule.ops, schedule.lanes, schedule.classes)
-        return drawn_speeds(schedule, priced, computers)
-    return collected([_planned_anew(case, entry, z) for z in computers])
+    computers = normals(origins.of_machine(case.machine), of.draws)
+    if not schedule.clock_free:
+        return run, collected([_planned_anew(case, entry, z) for z in computers[turn : of.replans : len(cases)]])
+    priced, retimer = prices.price(schedule.ops, schedule.lanes, schedule.classes), Retimer(schedule)
+    draws = of.draws if retimer.quick(priced.costs()) else min(of.draws, SLOW_DRAWS)
+    return run, drawn_speeds(schedule, priced, computers[turn : draws : len(cases)], retimer)
 
 
 def _planned_anew(case: Case, entry: Entry, computer: Normals) -> Speeds:
@@ -95,6 +117,10 @@ def _interleaved(turns: Sequence[Drawn]) -> Drawn:
 
 
 def _with_ranges(run: RunResult, drawn: Drawn, seeds: tuple[int, ...]) -> RunResult:
+    if not drawn:
+        return _without(
+            run, "it asks the clock, and planning it anew for other computers takes long; --seeds N does it"
+        )
     made = RangesMade(
         level=LEVEL,
         draws=max((len(values) for values in drawn.values()), default=0),
@@ -102,6 +128,10 @@ def _with_ranges(run: RunResult, drawn: Drawn, seeds: tuple[int, ...]) -> RunRes
         planned_anew=not run.schedule.clock_free,
     )
     return replace(run, ranges=ranges_of(drawn), drawn=drawn, ranges_made=made)
+
+
+def _without(run: RunResult, why: str) -> RunResult:
+    return replace(run, warnings=(*run.warnings, f"no ranges: {why}"))
 
 
 def _doing(case: Case, tasks: Sequence[_Task], done: int) -> str:

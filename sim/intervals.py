@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from sim.cost import Priced
 from sim.metrics import Speeds, speeds
 from sim.noise import Normals, names_of, normals, perturbed
-from sim.retime import retime
+from sim.retime import Retimer
 from sim.schedule import Schedule
+from sim.timeline import StepEnds
 
 DRAWS, LEVEL = 200, 0.9
-_FEW = 40
+_FEW = 100
 Drawn = dict[str, NDArray[np.float64]]  # by field of Speeds: its value in every draw
 
 
@@ -43,9 +44,11 @@ def ranges(
     return ranges_of(drawn_speeds(schedule, priced, normals(names_of(priced), draws, seed)), level)
 
 
-def drawn_speeds(schedule: Schedule, priced: Priced, draws: Sequence[Normals]) -> Drawn:
+def drawn_speeds(schedule: Schedule, priced: Priced, draws: Sequence[Normals], retimer: Retimer | None = None) -> Drawn:
     """The speeds of a schedule on the computer that each draw stands for; the schedule must be clock-free."""
-    return collected([_speeds(schedule, priced, z) for z in draws])
+    retimer, step_ends = retimer or Retimer(schedule), StepEnds(schedule)
+    ends = (retimer.times(perturbed(priced, z)).end_s for z in draws)
+    return collected([speeds(schedule, step_ends.of(end_s), float(end_s.max(initial=0.0))) for end_s in ends])
 
 
 def collected(found: Sequence[Speeds]) -> Drawn:
@@ -72,8 +75,3 @@ def range_of(values: NDArray[np.float64], level: float = LEVEL) -> Range:
     logs = np.log(values)
     width = stdtrit(len(logs) - 1, (1 + level) / 2) * logs.std(ddof=1) * sqrt(1 + 1 / len(logs))
     return Range(exp(logs.mean() - width), exp(logs.mean() + width))
-
-
-def _speeds(schedule: Schedule, priced: Priced, z: Normals) -> Speeds:
-    timeline = retime(schedule, perturbed(priced, z))
-    return speeds(schedule, timeline.step_end_s, timeline.makespan_s)

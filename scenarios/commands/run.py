@@ -28,8 +28,11 @@ def run(
         bool, typer.Option("--ranges/--no-ranges", help="Give each speed the range that measurements leave open.")
     ] = True,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=0, help="Further seeds of synthetic requests that ranges are made from.")
-    ] = 4,
+        int | None,
+        typer.Option(
+            "--seeds", min=0, help="Further seeds that ranges are made from; default: 4, fewer if that is slow."
+        ),
+    ] = None,
 ) -> None:
     """Plan and simulate every strategy of a scenario and compare them in a table, or in DIR/report.html."""
     from scenarios.load import load_scenario
