@@ -18,11 +18,16 @@ class ExecutionError(MoesimError):
 
 
 class LaneTimes:
-    """Nanoseconds of the monotonic clock for each op, as they are recorded; -1 where an op has not got there."""
+    """Nanoseconds of the monotonic clock for each op, as they are recorded; -1 where an op has not got there.
+
+    A GPU may begin an op of several kernels before the host has handed over the last of them. Such an op counts as
+    dispatched when it began; `handed_over` then has when the host was done with each.
+    """
 
     def __init__(self, n: int) -> None:
         self.dispatched, self.start, self.end = [-1] * n, [-1] * n, [-1] * n
         self.cancelled = [False] * n
+        self.handed_over: list[int] | None = None
 
 
 class Run(ABC):
@@ -93,3 +98,6 @@ class Backend(ABC):
     @abstractmethod
     def prepare(self, schedule: Schedule, *, seed: int = 0) -> Prepared:
         """Allocate and fill everything; raises DoesNotFit before anything is allocated, InputError without kernels."""
+
+    def close(self) -> None:  # noqa: B027  (most keep nothing)
+        """Give back what is kept from one schedule to the next."""

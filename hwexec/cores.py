@@ -1,10 +1,13 @@
-"""Which core each lane of the host backend runs on."""
+"""Which cores each lane runs on."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+Cores = tuple[int, ...]
+_ROOMY = 8
 
 
 def available_cores() -> tuple[int, ...]:
@@ -32,11 +35,28 @@ def _rank(name: str) -> int:
     return {"cpu": 1, "host": 3}.get(name, 5)
 
 
+def cores_beside_gpu(lanes: Iterable[str], cores: tuple[int, ...], threads: int | None = None) -> dict[str, Cores]:
+    """Cores of the lanes where a GPU does the GPU's work: the CPU's experts get all that nobody else needs.
+
+    With at least 8 cores the host, each copy lane and the remaining lanes together have one each; with fewer, all
+    but the CPU's experts share the first. `threads` limits the cores, and so the threads, of the experts.
+    """
+    names = list(lanes)
+    roomy = len(cores) >= _ROOMY
+    alone = ["host", *sorted(name for name in names if name.endswith((".h2d", ".d2h")))] if roomy else []
+    seats: dict[str, Cores] = {name: (cores[i],) for i, name in enumerate(alone)}
+    rest = cores[len(alone)] if roomy else cores[0]
+    free = cores[len(alone) + 1 :] if roomy else cores[1:] or cores
+    for name in names:
+        seats.setdefault(name, free[:threads] if name == "cpu" else (rest,))
+    return {name: seats[name] for name in names}
+
+
 @contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """Keep the calling thread on one core."""
+def pinned(*cores: int) -> Iterator[None]:
+    """Keep the calling thread, and threads that it starts, on these cores."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, set(cores))
     try:
         yield
     finally:

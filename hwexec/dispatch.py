@@ -20,6 +20,11 @@ _SWITCH_S = 2e-5  # how long a thread may keep the interpreter from one that has
 
 def run_once(schedule: Schedule, prepared: Prepared) -> Times:
     """Execute a prepared schedule; raises ExecutionError if an op fails, and leaves no thread behind."""
+    return run_and_hand_over(schedule, prepared)[0]
+
+
+def run_and_hand_over(schedule: Schedule, prepared: Prepared) -> tuple[Times, NDArray[np.float64]]:
+    """The same, and the seconds at which the host was done handing over each op (see `LaneTimes`)."""
     with quiet_interpreter():
         run = prepared.start()
         begin = perf_counter_ns()
@@ -29,7 +34,8 @@ def run_once(schedule: Schedule, prepared: Prepared) -> Times:
         except BaseException:
             run.abort()
             raise
-    return _seconds(run.times, begin)
+    times = run.times
+    return _seconds(times, begin), _since(begin, times.handed_over or times.dispatched)
 
 
 def _walk(schedule: Schedule, run: Run) -> None:
@@ -68,7 +74,9 @@ def quiet_interpreter() -> Iterator[None]:
 
 
 def _seconds(times: LaneTimes, begin: int) -> Times:
-    def since(stamps: list[int]) -> NDArray[np.float64]:
-        return (np.array(stamps, np.int64) - begin) / 1e9
+    dispatched, start, end = (_since(begin, stamps) for stamps in (times.dispatched, times.start, times.end))
+    return Times(dispatched, start, end, np.array(times.cancelled, np.bool_))
 
-    return Times(since(times.dispatched), since(times.start), since(times.end), np.array(times.cancelled, np.bool_))
+
+def _since(begin: int, stamps: list[int]) -> NDArray[np.float64]:
+    return (np.array(stamps, np.int64) - begin) / 1e9

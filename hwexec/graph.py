@@ -23,8 +23,11 @@ class Graph:
     cancellable: frozenset[int]
 
 
-def graph_of(schedule: Schedule) -> Graph:
-    """Derive the graph; equal dependencies of an op count once."""
+def graph_of(schedule: Schedule, streams: frozenset[int] = frozenset()) -> Graph:
+    """Derive the graph; equal dependencies of an op count once.
+
+    What a lane of `streams` waits for, and who waits for it, is left out: the hardware knows (`hwexec.wiring`).
+    """
     ops, n = schedule.ops, len(schedule)
     lane = ops.lane.astype(np.int64)
     owner = np.repeat(np.arange(n), np.diff(ops.deps.offsets))
@@ -32,6 +35,8 @@ def graph_of(schedule: Schedule) -> Graph:
     fifo = np.array([spec.discipline == "fifo" for spec in schedule.lanes])
     cancels = ops.kind == Kind.CANCEL
     counts = (lane[target] != 0) & ~((lane[target] == lane[owner]) & fifo[lane[owner]]) & ~cancels[owner]
+    if streams:
+        counts &= ~np.isin(lane[target], list(streams)) & ~np.isin(lane[owner], list(streams))
     edges = np.unique(np.stack([target[counts], owner[counts]], axis=1), axis=0)  # sorted by target
     needs = np.bincount(edges[:, 1], minlength=n) + (lane != 0)
     first = np.searchsorted(edges[:, 0], np.arange(n + 1))

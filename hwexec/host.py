@@ -6,23 +6,19 @@ on a machine without a GPU.
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack
-from time import perf_counter_ns
-
 import psutil
 import torch
 
-from hwexec.backend import Backend, ExecutionError, Prepared, Run, Task
+from hwexec.backend import Backend, Prepared
 from hwexec.compute import check_model
 from hwexec.condition import Yardstick
-from hwexec.cores import available_cores, core_of, pinned
+from hwexec.cores import available_cores, core_of
 from hwexec.fingerprint import cache_bytes, fingerprint
-from hwexec.graph import Graph, graph_of
-from hwexec.host_lanes import FifoThread, LaneThread, PriorityThread, burn
+from hwexec.graph import graph_of
+from hwexec.host_run import HostRun
 from hwexec.host_state import HostState
 from hwexec.memory import Memory
-from hwexec.needs import host_pool, needs_of
+from hwexec.needs import host_pool, memory_items, needs_of
 from hwexec.tasks import TaskBuilder, copy_now
 from hwexec.workspace import dtype_of
 from sim.errors import InputError
@@ -54,7 +50,7 @@ class HostBackend(Backend):
         needs = needs_of(schedule)
         usable = self._usable_bytes or round(_SHARE * psutil.virtual_memory().available)
         rotating = 2 + 2 * cache_bytes() // schedule.model.expert_bytes(precisions.experts)
-        pool = host_pool(schedule, needs, usable, least=rotating)
+        pool = host_pool(schedule, needs, memory_items(schedule, needs), usable, least=rotating)
         memory = Memory(schedule, needs, pool, torch.device("cpu"), seed)
         prepared = HostPrepared(schedule, memory)
         prepared.meta |= {"seed": seed, "host_experts": len(needs.host_experts), "host_expert_buffers": pool}
@@ -74,7 +70,8 @@ class HostPrepared(Prepared):
 
     def start(self) -> HostRun:
         """Start the lanes that have work; returns when all of them are up."""
-        return HostRun(self._schedule, self._graph, self._tasks, self._cores)
+        seats = {lane: (core,) for lane, core in self._cores.items()}
+        return HostRun(self._schedule, HostState(self._schedule, self._graph, self._tasks), seats)
 
     def condition(self) -> dict[str, float]:
         """Bytes a second that the slower of the cores that compute reads from memory."""
@@ -84,63 +81,3 @@ class HostPrepared(Prepared):
     def close(self) -> None:
         """Give back what was taken."""
         self._memory.close()
-
-
-class HostRun(Run):
-    """One execution on threads; the calling thread is the host lane."""
-
-    def __init__(self, schedule: Schedule, graph: Graph, tasks: list[Task | None], cores: dict[str, int]) -> None:
-        self._state = HostState(schedule, graph, tasks)
-        self.times = self._state.times
-        self._kept = ExitStack()
-        self._kept.callback(torch.set_num_threads, torch.get_num_threads())
-        self._kept.enter_context(pinned(cores[schedule.lanes[0].name]))
-        torch.set_num_threads(1)
-        busy = [number for number in range(1, len(schedule.lanes)) if graph.lane_ops[number]]
-        up = threading.Barrier(len(busy) + 1)
-        self._threads = [self._thread(schedule, number, cores, up) for number in busy]
-        for thread in self._threads:
-            thread.start()
-        try:
-            up.wait()
-        except threading.BrokenBarrierError:
-            self.finish()
-
-    def _thread(self, schedule: Schedule, number: int, cores: dict[str, int], up: threading.Barrier) -> LaneThread:
-        lane = schedule.lanes[number]
-        kind = PriorityThread if lane.discipline == "priority" else FifoThread
-        return kind(number, lane, cores[lane.name], self._state, up)
-
-    def submit(self, op: int) -> None:
-        """Stamp the dispatch, then let the op count it as an event."""
-        self.times.dispatched[op] = perf_counter_ns()
-        self._state.happened(op)
-
-    def wait(self, op: int) -> None:
-        """Block until the dependencies of a host op have ended."""
-        if self._state.graph.needs[op]:
-            self._state.gate[op].acquire()
-        if self._state.stopped:
-            self.finish()
-
-    def cancel(self, op: int) -> None:
-        """Withdraw an op if no lane has started it."""
-        self._state.cancel(op)
-
-    def burn(self, seconds: float) -> None:
-        """Keep the host busy."""
-        burn(seconds)
-
-    def finish(self) -> None:
-        """Join the lanes; raises ExecutionError if an op failed."""
-        for thread in self._threads:
-            thread.join()
-        self._kept.close()
-        if self._state.failure is not None:
-            what, error = self._state.failure
-            raise ExecutionError(f"{what} failed: {type(error).__name__}: {error}") from error
-
-    def abort(self) -> None:
-        """Stop and join the lanes; raises ExecutionError if that was because an op failed."""
-        self._state.stop()
-        self.finish()

@@ -9,7 +9,7 @@ from time import perf_counter_ns
 
 import torch
 
-from hwexec.cores import pinned
+from hwexec.cores import Cores, pinned
 from hwexec.host_state import HostState
 from sim.schedule import Lane
 
@@ -18,11 +18,11 @@ _IDLING = torch.ones(1 << 17)
 
 
 class LaneThread(threading.Thread):
-    """Runs the ops of lane `number` on one core, one at a time, with one torch thread."""
+    """Runs the ops of lane `number`, one at a time, with one torch thread on each of its cores."""
 
-    def __init__(self, number: int, lane: Lane, core: int, state: HostState, up: threading.Barrier) -> None:
+    def __init__(self, number: int, lane: Lane, cores: Cores, state: HostState, up: threading.Barrier) -> None:
         super().__init__(name=f"moesim {lane.name}", daemon=True)
-        self.number, self.lane, self.core, self.state = number, lane, core, state
+        self.number, self.lane, self.cores, self.state = number, lane, cores, state
         self.ops = state.graph.lane_ops[number]
         self._up = up
         self._at = -1
@@ -30,8 +30,9 @@ class LaneThread(threading.Thread):
     def run(self) -> None:
         """Say that the lane is up, then work; an error stops the whole run."""
         try:
-            with pinned(self.core), torch.inference_mode():
-                torch.set_num_threads(1)
+            with pinned(*self.cores), torch.inference_mode():
+                torch.set_num_threads(len(self.cores))
+                _IDLING.sum()  # brings up further threads, if there are to be any
                 self._up.wait()
                 self.work()
         except threading.BrokenBarrierError:
@@ -70,6 +71,7 @@ class FifoThread(LaneThread):
             gate[op].acquire()
             if state.stopped:
                 return
+            state.settle(op)
             self.execute(op)
 
 

@@ -68,6 +68,9 @@ class HostState:
         for waiter in self.graph.waiters[op]:
             self.happened(waiter)
 
+    def settle(self, op: int) -> None:
+        """Block a lane's thread until what is no thread's work and `op` needs has ended; here, there is none."""
+
     def claim(self, op: int) -> bool:
         """Take an op that may be cancelled; true for the one thread that comes first."""
         if op not in self._claims:

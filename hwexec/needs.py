@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,40 +64,61 @@ def _cache_entries(schedule: Schedule) -> dict[int, int]:
     return {int(layer): int(entries[layer]) for layer in np.flatnonzero(entries)}
 
 
-def memory_items(schedule: Schedule, needs: Needs) -> dict[str, int]:
-    """Bytes by purpose, everything but the experts that the host keeps."""
+def gpu_items(schedule: Schedule, needs: Needs) -> dict[str, int]:
+    """Bytes by purpose on the GPU's side."""
     model, precisions = schedule.model, schedule.precisions
-    blocks = [*needs.gpu_blocks, *needs.host_blocks]
     cache = sum(weight_bytes(n * model.kv_values(layer), precisions.kv) for layer, n in needs.cache_entries.items())
     tokens = max((step.tokens for step in schedule.steps), default=0)
     sequences = max((step.sequences for step in schedule.steps), default=0)
     return {
         "expert slots": schedule.n_slots * model.expert_bytes(precisions.experts),
-        "blocks": sum(model.layer_bytes(layer, precisions.rest) for layer in blocks),
+        "blocks": _block_bytes(schedule, needs.gpu_blocks),
         "head": weight_bytes(model.vocab * model.hidden, precisions.rest),
         "KV cache": cache,
         "working memory": 2 * activation_bytes(model, precisions, sequences, tokens),
-        "staging": 2 * needs.staging_bytes,
+        "staging": needs.staging_bytes,
     }
 
 
-def host_pool(schedule: Schedule, needs: Needs, usable_bytes: int, least: int) -> int:
-    """How many expert buffers the host keeps: one an expert, or as many as fit beside all else.
+def host_items(schedule: Schedule, needs: Needs) -> dict[str, int]:
+    """Bytes by purpose on the host's side, all but the experts that it keeps."""
+    return {"blocks": _block_bytes(schedule, needs.host_blocks), "staging": needs.staging_bytes}
+
+
+def memory_items(schedule: Schedule, needs: Needs) -> dict[str, int]:
+    """Bytes by purpose where one memory serves both sides, all but the experts that the host keeps."""
+    items = gpu_items(schedule, needs)
+    for name, size in host_items(schedule, needs).items():
+        items[name] += size
+    return items
+
+
+def _block_bytes(schedule: Schedule, layers: tuple[int, ...]) -> int:
+    return sum(schedule.model.layer_bytes(layer, schedule.precisions.rest) for layer in layers)
+
+
+def host_pool(schedule: Schedule, needs: Needs, items: Mapping[str, int], usable_bytes: int, least: int) -> int:
+    """How many expert buffers the host keeps beside `items`: one an expert, or as many as fit.
 
     With fewer buffers than experts, experts share them in turn: every copy is as real, only its values are another
     expert's. Raises DoesNotFit, showing the sum, if not even `least` fit.
     """
     wanted = len(needs.host_experts)
-    items = memory_items(schedule, needs)
     each = schedule.model.expert_bytes(schedule.precisions.experts)
     pool = min(wanted, max(0, usable_bytes - sum(items.values())) // each)
-    if pool < min(wanted, least) or sum(items.values()) > usable_bytes:
-        items["host experts"] = min(wanted, least) * each
+    least = min(wanted, least)
+    check_fits("this computer", {**items, "host experts": max(least, 0) * each if pool < least else 0}, usable_bytes)
+    return int(pool)
+
+
+def check_fits(where: str, items: Mapping[str, int], usable_bytes: int) -> None:
+    """Raise DoesNotFit, showing the sum, if a memory is too small."""
+    total = sum(items.values())
+    if total > usable_bytes:
         parts = " + ".join(f"{name} {size / 1e9:.3g}" for name, size in items.items() if size)
         raise DoesNotFit(
-            f"the schedule does not fit this computer: {parts} = {sum(items.values()) / 1e9:.3g} GB "
-            f"> {usable_bytes / 1e9:.3g} GB available",
+            f"the schedule does not fit {where}: "
+            f"{parts} = {total / 1e9:.3g} GB > {usable_bytes / 1e9:.3g} GB available",
             field="memory",
             remedy="cache fewer experts, use a smaller model or a lower precision, or free memory",
         )
-    return int(pool)

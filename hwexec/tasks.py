@@ -98,3 +98,12 @@ def copy_now(target: torch.Tensor, source: torch.Tensor) -> Task:
         target.copy_(source)
 
     return run
+
+
+def enqueue_copy(target: torch.Tensor, source: torch.Tensor) -> Task:
+    """A copy given to the calling thread's stream; from or to pinned memory, the thread goes on at once."""
+
+    def run() -> None:
+        target.copy_(source, non_blocking=True)
+
+    return run

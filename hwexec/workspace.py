@@ -25,14 +25,27 @@ def dtype_of(precision: str) -> torch.dtype:
     return DTYPES[precision]
 
 
+def computed_in(precision: str) -> str:
+    """The precision that a GPU's kernels compute in: bf16, on weights dequantised beforehand, where there is none."""
+    return precision if precision in DTYPES else "bf16"
+
+
 def random_tensor(n: int, dtype: torch.dtype, device: torch.device, seed: int) -> torch.Tensor:
-    """`n` normal values; a drawn tile repeats, so that gigabytes fill at copy speed."""
+    """`n` normal values, or bytes of any value; see `fill`."""
     out = _empty(n, dtype, device)
-    tile = torch.randn(min(n, _TILE), generator=torch.Generator().manual_seed(seed)) * _SCALE
-    tile = tile.to(dtype=dtype, device=device)
+    fill(out, seed)
+    return out
+
+
+def fill(out: torch.Tensor, seed: int) -> None:
+    """Fill a flat tensor with random values; a drawn tile repeats, so that gigabytes fill at copy speed."""
+    n, draw = len(out), torch.Generator().manual_seed(seed)
+    if out.dtype == torch.uint8:
+        tile = torch.randint(256, (min(n, _TILE),), generator=draw, dtype=torch.uint8).to(out.device)
+    else:
+        tile = (torch.randn(min(n, _TILE), generator=draw) * _SCALE).to(dtype=out.dtype, device=out.device)
     for start in range(0, n, _TILE):
         out[start : start + _TILE] = tile[: n - start]
-    return out
 
 
 def _empty(n: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:

@@ -11,7 +11,8 @@ import numpy as np
 from hwexec.backend import Prepared, Run, Task
 from hwexec.cores import available_cores, core_of
 from hwexec.graph import graph_of
-from hwexec.host import HostRun
+from hwexec.host_run import HostRun
+from hwexec.host_state import HostState
 from sim.model import Attention, MoEModel
 from sim.precision import Precisions
 from sim.recorder import OpRecorder
@@ -57,7 +58,8 @@ class StandIn(Prepared):
 
     def start(self) -> Run:
         cores = core_of((lane.name for lane in self._schedule.lanes), available_cores())
-        return HostRun(self._schedule, graph_of(self._schedule), self._tasks, cores)
+        state = HostState(self._schedule, graph_of(self._schedule), self._tasks)
+        return HostRun(self._schedule, state, {lane: (core,) for lane, core in cores.items()})
 
     def condition(self) -> dict[str, float]:
         return {}

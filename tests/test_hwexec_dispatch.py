@@ -157,7 +157,7 @@ def test_an_interrupted_host_leaves_no_thread_and_restores_the_interpreter(monke
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hwexec.host.burn", interrupt)
+    monkeypatch.setattr("hwexec.host_run.burn", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_once(schedule, StandIn(schedule, nothing))
     assert state == (threading.active_count(), gc.isenabled(), sys.getswitchinterval(), os.sched_getaffinity(0))

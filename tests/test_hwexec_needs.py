@@ -54,8 +54,8 @@ def test_a_pool_smaller_than_the_model_is_used_where_memory_is_short() -> None:
     schedule = mixed()
     needs, each = needs_of(schedule), small_model().expert_bytes("fp32")
     rest = sum(memory_items(schedule, needs).values())
-    assert host_pool(schedule, needs, rest + 10 * each, least=1) == 2
-    assert host_pool(schedule, needs, rest + each, least=1) == 1
+    assert host_pool(schedule, needs, memory_items(schedule, needs), rest + 10 * each, least=1) == 2
+    assert host_pool(schedule, needs, memory_items(schedule, needs), rest + each, least=1) == 1
 
 
 @pytest.mark.parametrize("short", [1, 10**9])
@@ -63,6 +63,6 @@ def test_what_does_not_fit_is_refused_with_the_sum(short: int) -> None:
     schedule = mixed()
     needs = needs_of(schedule)
     enough = sum(memory_items(schedule, needs).values()) + 2 * small_model().expert_bytes("fp32")
-    host_pool(schedule, needs, enough, least=2)
+    host_pool(schedule, needs, memory_items(schedule, needs), enough, least=2)
     with pytest.raises(DoesNotFit, match=r"expert slots .* \+ blocks .* \+ host experts .* = .* GB > "):
-        host_pool(schedule, needs, max(0, enough - short), least=2)
+        host_pool(schedule, needs, memory_items(schedule, needs), max(0, enough - short), least=2)
