@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import psutil
@@ -22,7 +23,7 @@ from sim.precision import Precisions
 from sim.work import work
 
 _GPU_PART = 4  # of the computer's memory, one part
-_DEVICE_OF = {
+DEVICE_OF = {
     "host": "cpu", "gpu0": "gpu", "gpu0.h2d": "link", "gpu0.d2h": "link", "cpu": "cpu", "worker": "cpu",
     "storage": "storage",
 }  # fmt: skip
@@ -53,8 +54,8 @@ def host_machine(
         capacities={"dram": shared.bytes_per_s} | dict.fromkeys(_shared_cores(cores), 1.0),
         links=tuple(copies),
         kernels=tuple(tables),
-        rooflines=tuple(fit_rooflines(_measured(kernels, samples), source)),
-        stacks={"ours": _stack(samples, source)},
+        rooflines=tuple(fit_rooflines(measured_points(kernels, samples), source)),
+        stacks={"ours": stack_of(samples, source)},
         sources={
             "interpolation": str(quality),
             "condition": str(condition),
@@ -90,12 +91,13 @@ def _lanes(cores: Mapping[str, int]) -> dict[str, LaneProfile]:
     """A lane that has a core to itself shares no core."""
     shared = _shared_cores(cores)
     return {
-        lane: LaneProfile(device=_DEVICE_OF[lane], uses={f"core{core}": 1.0} if f"core{core}" in shared else {})
+        lane: LaneProfile(device=DEVICE_OF[lane], uses={f"core{core}": 1.0} if f"core{core}" in shared else {})
         for lane, core in cores.items()
     }
 
 
-def _measured(kernels: KernelPlan, samples: Samples) -> list[Measured]:
+def measured_points(kernels: KernelPlan, samples: Samples) -> list[Measured]:
+    """Every kernel point that has samples, with the work behind it."""
     points = []
     for series, rig in kernels.rigs:
         for tokens in series.tokens:
@@ -113,8 +115,11 @@ def _measured(kernels: KernelPlan, samples: Samples) -> list[Measured]:
     return points
 
 
-def _stack(samples: Samples, source: str) -> Stack:
-    """Medians of what the executor's own host loop, waits and lanes took."""
+def stack_of(
+    samples: Samples, source: str, copies: Literal["pinned", "pageable"] = "pinned", prefix: str = ""
+) -> Stack:
+    """Medians of what the executor's own host loop, waits and lanes took; of the samples whose names begin so."""
+    samples = {name.removeprefix(prefix): seconds for name, seconds in samples.items() if name.startswith(prefix)}
 
     def median_of(prefix: str) -> dict[str, float]:
         return {
@@ -128,6 +133,6 @@ def _stack(samples: Samples, source: str) -> Stack:
         dispatch_s=dispatch | {"default": float(np.median(list(dispatch.values())))},
         sync_s=float(np.median(samples["sync"])),
         handoff_s=median_of("handoff "),
-        copies="pinned",
+        copies=copies,
         source=source,
     )

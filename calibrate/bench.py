@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 
@@ -21,7 +21,14 @@ from hwexec.dispatch import quiet_interpreter
 from sim.program import default_lanes
 
 
-class Bench:
+class Bench(Protocol):
+    """What times tasks on the lanes of a backend."""
+
+    def time(self, name: str, lane: str, tasks: Sequence[Task], budget_s: float) -> Samples:
+        """Samples `name`: seconds of tasks that take turns as the lane would run them, their data out of the caches."""
+
+
+class HostBench:
     """One pinned thread a core, which runs and times tasks as the lanes of the host backend run them."""
 
     def __init__(self) -> None:
@@ -50,11 +57,12 @@ class Bench:
 
     def _thread(self, core: int) -> ThreadPoolExecutor:
         if core not in self._threads:
-            pool = ThreadPoolExecutor(1, f"moesim bench {core}", _pin, (core,))
+            pool = ThreadPoolExecutor(1, f"moesim bench {core}", pin_thread, (core,))
             self._threads[core] = self._open.enter_context(pool)
         return self._threads[core]
 
 
-def _pin(core: int) -> None:
-    os.sched_setaffinity(0, {core})
-    torch.set_num_threads(1)
+def pin_thread(*cores: int) -> None:
+    """Bind the calling thread to cores, on each of which torch may run one thread for it."""
+    os.sched_setaffinity(0, set(cores))
+    torch.set_num_threads(len(cores))

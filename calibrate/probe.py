@@ -71,7 +71,7 @@ def _moe_block(p: Program, layer: int, fetched: int, offloaded: int, *, blocking
 
 
 def side_by_side(model: MoEModel, precisions: Precisions, counts: Mapping[str, int]) -> Schedule:
-    """Independent work for some of `gpu`, `cpu` and `copy`: so many experts computed on either, or loaded."""
+    """Independent work for some of `gpu`, `cpu`, `copy` and `down`: so many experts computed, loaded or unloaded."""
     keys = [(layer, expert) for layer in model.moe_layers for expert in range(model.n_experts)]
     rotating = min(len(keys) - 1, 2 + 2 * cache_bytes() // model.expert_bytes(precisions.experts))
     resident, elsewhere = keys[:rotating], keys[rotating : 2 * rotating]
@@ -82,6 +82,8 @@ def side_by_side(model: MoEModel, precisions: Precisions, counts: Mapping[str, i
             p.expert(*resident[i % rotating], 1)
         if i < counts.get("cpu", 0):
             p.expert(*keys[-1 - i % rotating], 1, on=CPU)
+        if i < counts.get("down", 0):
+            p.unload(*resident[i % rotating], keep=True)
         if i < counts.get("copy", 0):
             key = elsewhere[i % len(elsewhere)]
             p.load(*key)

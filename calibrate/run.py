@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hwexec.backends import check_backend
 from sim.errors import InputError
 from sim.machine import Machine
 from sim.model import MoEModel
 from sim.precision import Precisions
+
+if TYPE_CHECKING:
+    from calibrate.site import Site
 
 
 def calibrate(
@@ -30,4 +34,16 @@ def calibrate(
     check_backend(backend)
     from calibrate.session import measure
 
-    return measure(out, budget_s, models, progress)
+    return measure(_site(backend, models), out, budget_s, progress)
+
+
+def _site(backend: str, models: Sequence[tuple[MoEModel, Precisions]]) -> Site:
+    """Imports torch, and so stands here."""
+    if backend == "cuda":
+        from calibrate.cuda_site import CudaSite
+        from hwexec.cuda_device import TorchDevice
+
+        return CudaSite(models, TorchDevice())
+    from calibrate.host_site import HostSite
+
+    return HostSite(models)

@@ -38,11 +38,15 @@ def sample(tasks: Sequence[Task], budget_s: float, yardstick: Task) -> tuple[lis
     turns = cycle(tasks)
     _timed(next(turns))
     yardstick_s, task_s = _timed(yardstick), _timed(next(turns))
-    repeats = int(min(MOST, max(LEAST, budget_s / max(yardstick_s + task_s, 1e-9) - 1)))
-    if task_s > budget_s > 0:
-        repeats = max(1, min(LEAST, int(2 * budget_s / task_s)))
-    pairs = [(_timed(yardstick), _timed(next(turns))) for _ in range(repeats)]
+    pairs = [(_timed(yardstick), _timed(next(turns))) for _ in range(repeats_within(budget_s, yardstick_s, task_s))]
     return [task for _, task in pairs], [before for before, _ in pairs]
+
+
+def repeats_within(budget_s: float, around_s: float, task_s: float) -> int:
+    """How often to repeat a task that takes `task_s`, with `around_s` before each, after two calls have been made."""
+    if task_s > budget_s > 0:
+        return max(1, min(LEAST, int(2 * budget_s / task_s)))
+    return int(min(MOST, max(LEAST, budget_s / max(around_s + task_s, 1e-9) - 1)))
 
 
 def _timed(task: Task) -> float:

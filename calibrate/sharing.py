@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 from time import perf_counter
 
 import numpy as np
@@ -24,6 +24,7 @@ from sim.timeline import Times
 
 WORKERS = {"gpu": "gpu0", "cpu": "cpu", "copy": "gpu0.h2d"}
 PAIRS = tuple(combinations(WORKERS, 2))
+_LANES = {**WORKERS, "down": "gpu0.d2h"}
 COPY_PASSES = 2.0  # a copy reads and writes every byte
 _ROUNDS = 2
 _FIRST_OPS, _LEAST_OPS, _MOST_OPS = 12, 6, 64
@@ -35,9 +36,12 @@ def together(who: str, others: tuple[str, ...]) -> str:
     return f"{who} beside {'+'.join(sorted(others)) or 'nobody'}"
 
 
-def sharing_units(backend: Backend, model: MoEModel, precisions: Precisions, budget_s: float) -> list[Unit]:
-    """Every worker alone, then every pair, in rounds."""
-    groups = [*((who,) for who in WORKERS), *PAIRS]
+def sharing_units(
+    backend: Backend, model: MoEModel, precisions: Precisions, budget_s: float,
+    pairs: Sequence[tuple[str, str]] = PAIRS,
+) -> list[Unit]:  # fmt: skip
+    """Every worker of some pairs alone, then every pair, in rounds."""
+    groups = [*((who,) for who in dict.fromkeys(chain(*pairs))), *pairs]
     share_s = budget_s / (len(groups) * _ROUNDS)
     cut = probe_model(model)
     return [
@@ -88,7 +92,7 @@ def overlapped_s(schedule: Schedule, times: Times, who: str, group: tuple[str, .
 
 
 def _ops_of(schedule: Schedule, who: str) -> NDArray[np.intp]:
-    return np.flatnonzero(schedule.ops.lane == schedule.lane_index[WORKERS[who]])
+    return np.flatnonzero(schedule.ops.lane == schedule.lane_index[_LANES[who]])
 
 
 @dataclass(frozen=True)
@@ -103,26 +107,40 @@ class Shared:
 
 
 def fit_shared(samples: Samples, moved_bytes: Mapping[str, float], cores: Mapping[str, int]) -> Shared:
-    """Find the capacity under which demands in proportion explain the slow-downs best (least squares of logarithms).
+    """The memory bandwidth that the host backend's lanes share. Pairs on one core tell nothing about memory.
 
-    `moved_bytes`: through memory for one op of each worker. Pairs on one core tell nothing about memory.
+    `moved_bytes`: through memory for one op of each worker.
     """
-    alone = {who: float(np.median(samples[together(who, ())])) for who in WORKERS}
-    rate = {who: moved_bytes[who] / alone[who] for who in WORKERS}
-    measured: dict[str, float] = {}
-    demand: dict[str, float] = {}
-    for pair in PAIRS:
-        if cores[WORKERS[pair[0]]] == cores[WORKERS[pair[1]]]:
-            continue
-        for who, other in (pair, pair[::-1]):
-            name = together(who, (other,))
-            if samples.get(name):
-                measured[name] = float(np.median(samples[name])) / alone[who]
-                demand[name] = rate[who] + rate[other]
+    pairs = [(a, b) for a, b in PAIRS if cores[WORKERS[a]] != cores[WORKERS[b]]]
+    return fit_capacity(samples, moved_bytes, pairs)
+
+
+def fit_capacity(samples: Samples, moved_bytes: Mapping[str, float], pairs: Sequence[tuple[str, str]]) -> Shared:
+    """Find the capacity under which demands in proportion explain the slow-downs best (least squares of logarithms)."""
+    alone = {who: float(np.median(samples[together(who, ())])) for who in moved_bytes}
+    rate = {who: moved_bytes[who] / alone[who] for who in moved_bytes}
+    measured = slowdowns(samples, pairs)
     if not measured:
         return Shared(sum(rate.values()), {})
-    capacity = _best_capacity(np.array(list(demand.values())), np.array(list(measured.values())))
+    demand = {
+        together(who, (other,)): rate[a] + rate[b]
+        for a, b in pairs
+        for who, other in ((a, b), (b, a))
+        if together(who, (other,)) in measured
+    }
+    capacity = _best_capacity(np.array([demand[name] for name in measured]), np.array(list(measured.values())))
     return Shared(capacity, {name: (slow, max(1.0, demand[name] / capacity)) for name, slow in measured.items()})
+
+
+def slowdowns(samples: Samples, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """By how much each worker of each pair was slower than alone, by the name of its samples."""
+    found = {}
+    for pair in pairs:
+        for who, other in (pair, pair[::-1]):
+            seconds = samples.get(together(who, (other,)))
+            if seconds:
+                found[together(who, (other,))] = float(np.median(seconds) / np.median(samples[together(who, ())]))
+    return found
 
 
 def _best_capacity(demand: NDArray[np.float64], slowdown: NDArray[np.float64]) -> float:

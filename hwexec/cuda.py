@@ -90,7 +90,8 @@ class CudaBackend(Backend):
         dequantised = 0
         if experts not in DTYPES:
             each = model.expert_bytes(computed_in(experts))
-            dequantised = 2 + 2 * max(self.device.cache_bytes(), cache_bytes()) // each
+            beyond_caches = 2 + 2 * max(self.device.cache_bytes(), cache_bytes()) // each
+            dequantised = min(beyond_caches, max(schedule.n_slots, len(needs.host_experts), 1))
             gpu["dequantised experts"] = host["dequantised experts"] = dequantised * each
         check_fits("the GPU", gpu, self._gpu_bytes or round(_GPU_SHARE * self.device.free_bytes()))
         usable = self._host_bytes or round(_HOST_SHARE * psutil.virtual_memory().available)

@@ -18,6 +18,7 @@ from sim.errors import InputError
 
 _torch_cuda: Any = torch.cuda  # whose types are not told
 _BUSY_PERCENT = 10.0
+_BLOCK_BYTES, _LEFT_BYTES = 256 << 20, 512 << 20
 _PATIENCE_S = 1.0
 _YARDSTICK_BYTES, _READINGS = 256 << 20, 3
 
@@ -126,6 +127,20 @@ class TorchDevice(Device):
         """What the driver has, and what torch's allocator keeps unused."""
         free, _ = torch.cuda.mem_get_info(self.gpu)
         return int(free + torch.cuda.memory_reserved(self.gpu) - torch.cuda.memory_allocated(self.gpu))
+
+    def usable_bytes(self) -> int:
+        """Blocks until one is refused, a little left for the driver."""
+        torch.cuda.empty_cache()
+        blocks = []
+        try:
+            while torch.cuda.mem_get_info(self.gpu)[0] > _LEFT_BYTES + _BLOCK_BYTES:
+                blocks.append(torch.empty(_BLOCK_BYTES, dtype=torch.uint8, device=self.gpu))
+        except torch.OutOfMemoryError:
+            pass
+        usable = len(blocks) * _BLOCK_BYTES
+        del blocks
+        torch.cuda.empty_cache()
+        return usable
 
     def allocations(self) -> int:
         """Segments that torch's allocator has asked the driver for."""

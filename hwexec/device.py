@@ -91,6 +91,10 @@ class Device(ABC):
         """Device memory that could be allocated now, blocks that the allocator keeps included."""
 
     @abstractmethod
+    def usable_bytes(self) -> int:
+        """What could be allocated, found by doing so; it is given back."""
+
+    @abstractmethod
     def allocations(self) -> int:
         """How often the driver has been asked for device memory so far."""
 

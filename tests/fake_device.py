@@ -165,6 +165,9 @@ class FakeDevice(Device):
     def free_bytes(self) -> int:
         return self.memory
 
+    def usable_bytes(self) -> int:
+        return self.memory
+
     def allocations(self) -> int:
         return 0
 

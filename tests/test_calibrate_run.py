@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from calibrate import kernels, links, overheads, points, session
+from calibrate import host_site, kernels, links, overheads, points
 from calibrate.links import copy_sizes
 from calibrate.points import series_of
 from calibrate.run import calibrate
@@ -180,7 +180,7 @@ def test_a_kernel_that_needs_too_much_memory_is_refused(tmp_path: Path, monkeypa
 
 
 def test_shares_of_the_budget_sum_to_one() -> None:
-    assert sum(session.SHARES.values()) == pytest.approx(1)
+    assert sum(host_site.SHARES.values()) == pytest.approx(1)
 
 
 def test_a_machine_file_that_cannot_be_written_loses_no_samples(

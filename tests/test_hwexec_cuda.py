@@ -63,6 +63,12 @@ class OnFake(StandIn):
         return CudaRun(self._schedule, self.rig, self._tasks, seats)
 
 
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwexec.cuda.cache_bytes", lambda: 1 << 12)
+    monkeypatch.setattr("hwexec.pinned._STEP", 1 << 16)
+
+
 @pytest.fixture
 def device() -> Iterator[FakeDevice]:
     made = FakeDevice()
@@ -422,8 +428,8 @@ def test_without_a_gpu_the_backend_says_so_in_one_line() -> None:
 def test_an_arena_grows_and_changes_its_type(device: FakeDevice) -> None:
     space = PinnedSpace(device)
     space.reserve(10, torch.float32)
-    space.reserve(100 << 20, torch.bfloat16)
-    assert list(device.pinned.values()) == [128 << 20]
+    space.reserve(100_000, torch.bfloat16)
+    assert list(device.pinned.values()) == [128 << 10]
     assert 0.01 < float(space.take(1000, torch.bfloat16, 0).float().std()) < 0.03
     space.close()
 
