@@ -45,14 +45,14 @@ def plan(
     Where a strategy has a compiled twin (`sim.planning`), that plans the same unless `fast` is false. What was
     `prepared` of the same trace, batch size and kind of predictor saves it time and changes nothing.
     """
+    if prepared is not None and (prepared.trace, prepared.batch) != (trace, batch):
+        raise ValueError("what was prepared is of another trace or batch size")
     world = _world(
         strategy, model, precisions, trace, cached, batch, popularity, calibration, predictor, costs, seed
     )  # fmt: skip
     start_slots = strategy.start(world)
     if fast and (twin := twin_of(strategy)) is not None:
         known = prepared or prepare(trace, model, batch=batch)
-        if (known.trace, known.batch) != (trace, batch):
-            raise ValueError("what was prepared is of another trace or batch size")
         schedule, told = compiled_plan(twin, strategy, world, start_slots, known, predictor)
         return replace(schedule, meta=_stated(strategy, world, batch) | _learned(world, told.account))
     return _written(strategy, world, start_slots, trace, batch, costs, window_ops=None).schedule()

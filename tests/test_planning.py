@@ -16,7 +16,6 @@ from sim.errors import InputError
 from sim.model import MoEModel
 from sim.plan import plan
 from sim.planning.twins import twin_of
-from sim.precision import Precisions
 from sim.predict import (
     LastTokenPredictor,
     PerfectPredictor,
@@ -26,19 +25,24 @@ from sim.predict import (
     RecordedPredictor,
 )
 from sim.schedule import Schedule
-from sim.strategies.cache import Cache
-from sim.strategies.on_demand import OnDemand
 from sim.strategies.registry import make_strategy
-from sim.strategy import Strategy
 from sim.trace import RoutingTrace
 from tests.equality import differences, same
-from tests.machines import BF16, busy_machine, tiny_costs, tiny_model
+from tests.machines import BF16, busy_machine, tiny_model
 from tests.runs import DENSE_FIRST, MANY, ODD, PLAIN, SWITCH
 from tests.traces import random_trace
 
 pytest.importorskip("numba")
 
-MODELS = [PLAIN, ODD, DENSE_FIRST, SWITCH, MANY, tiny_model(name="one", n_layers=1), tiny_model(name="wide", n_experts=9)]
+MODELS = [
+    PLAIN,
+    ODD,
+    DENSE_FIRST,
+    SWITCH,
+    MANY,
+    tiny_model(name="one", n_layers=1),
+    tiny_model(name="wide", n_experts=9),
+]
 PREDICTORS = ["recall", "perfect", "recorded", "last-token", "popularity"]
 
 knobs_of_cache = st.fixed_dictionaries(
@@ -106,10 +110,7 @@ def faults(fast: Schedule | str, plain: Schedule | str) -> list[str]:
     """Where they differ."""
     if isinstance(fast, str) or isinstance(plain, str):
         return [] if fast == plain else [f"{fast} / {plain}"]
-    of_ops = [
-        name for name in vars(plain.ops)
-        if not same(getattr(fast.ops, name), getattr(plain.ops, name))
-    ]
+    of_ops = [name for name in vars(plain.ops) if not same(getattr(fast.ops, name), getattr(plain.ops, name))]
     return differences(fast, plain) and [*differences(fast, plain), *of_ops]
 
 
@@ -118,10 +119,17 @@ def faults(fast: Schedule | str, plain: Schedule | str) -> list[str]:
 def test_compiled_plans_equal_plain_ones(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(MODELS))
     name, knobs = data.draw(strategies_with_knobs)
-    popularity = np.random.default_rng(data.draw(st.integers(0, 9))).integers(0, 9, (model.n_moe_layers, model.n_experts))
+    popularity = np.random.default_rng(data.draw(st.integers(0, 9))).integers(
+        0, 9, (model.n_moe_layers, model.n_experts)
+    )
     fast, plain = both(
-        name, knobs, model, data.draw(traces(model)), data.draw(st.sampled_from(PREDICTORS)),
-        cached=data.draw(st.integers(0, model.n_slots_total + 2)), batch=data.draw(st.integers(1, 3)),
+        name,
+        knobs,
+        model,
+        data.draw(traces(model)),
+        data.draw(st.sampled_from(PREDICTORS)),
+        cached=data.draw(st.integers(0, model.n_slots_total + 2)),
+        batch=data.draw(st.integers(1, 3)),
         popularity=popularity,
     )
     assert not faults(fast, plain)

@@ -12,6 +12,7 @@ from sim.parts.misses import cpu_is_cheaper
 from sim.planning.decisions import Decisions, undecided
 from sim.planning.guesses import Guesses
 from sim.planning.passes import Passes
+from sim.planning.policies import COMPILED
 from sim.planning.written import keys_of
 from sim.slots import Key
 from sim.strategies.cache import Cache
@@ -20,9 +21,12 @@ from sim.strategy import World
 _FETCH, _CPU, _UNKNOWN = 0, 1, -1
 
 
-def decide_cache(
-    strategy: Cache, world: World, run: Passes, guesses: Guesses, start_slots: Sequence[Key]
-) -> Decisions:
+def covers_cache(strategy: Cache) -> bool:
+    """All knobs, but not every policy."""
+    return strategy.policy in COMPILED and strategy.extra_slots >= 0
+
+
+def decide_cache(strategy: Cache, world: World, run: Passes, guesses: Guesses, start_slots: Sequence[Key]) -> Decisions:
     """What `Cache.experts` decides for every block of a run."""
     from sim.planning.kernels.book import empty_book
     from sim.planning.kernels.decide import decide, warm
@@ -34,9 +38,7 @@ def decide_cache(
     to_cpu, price_class = _choices(strategy, world, run)
     cell = 0
     while True:
-        cell, expert, tokens = decide(
-            book, run.starts, routed, guesses.starts, guessed, to_cpu, price_class, cell
-        )
+        cell, expert, tokens = decide(book, run.starts, routed, guesses.starts, guessed, to_cpu, price_class, cell)
         if cell == len(run.starts) - 1:
             break
         moe = cell % model.n_moe_layers
@@ -47,7 +49,7 @@ def decide_cache(
 def _choices(strategy: Cache, world: World, run: Passes) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Whether misses go to the CPU [class of blocks, tokens], as far as that is known, and the class of each block.
 
-    Prices are asked for one by one as they come to matter: a plan weighs, and warns of, no price that it can do without.
+    Prices are asked for as they come to matter: a plan neither weighs nor warns of one that it can do without.
     """
     if strategy.miss != "cheaper":
         only = np.full((1, 1), _CPU if strategy.miss == "cpu" else _FETCH, np.int8)

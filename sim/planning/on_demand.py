@@ -15,6 +15,11 @@ from sim.strategies.on_demand import OnDemand
 from sim.strategy import World
 
 
+def covers_on_demand(strategy: OnDemand) -> bool:
+    """All that can stream."""
+    return strategy.extra_slots > 0
+
+
 def decide_on_demand(
     strategy: OnDemand, world: World, run: Passes, guesses: Guesses, start_slots: Sequence[Key]
 ) -> Decisions:

@@ -30,9 +30,7 @@ def told_at_once(
     return None if said is None else sum_up(ids, said, run.first_token, first_moe, trace.n_experts)
 
 
-def _said(
-    trace: RoutingTrace, run: Passes, first_moe: NDArray[np.int64], predictor: Predictor, ids: Ids
-) -> Ids | None:
+def _said(trace: RoutingTrace, run: Passes, first_moe: NDArray[np.int64], predictor: Predictor, ids: Ids) -> Ids | None:
     if type(predictor) is PerfectPredictor:
         return ids
     if type(predictor) is RecordedPredictor and trace.predicted is not None and trace.ahead:
@@ -46,11 +44,12 @@ def _spoilt(run: Passes, first_moe: NDArray[np.int64], predictor: RecallPredicto
     from sim.planning.kernels.guess import spoil
     from sim.planning.kernels.pcg64 import gumbel, seeded, uniform
 
-    ours, numpys = seeded(np.array([predictor.seed, 2, 1, 1], np.uint64)), np.random.default_rng((predictor.seed, 2, 1, 1))
+    seeds = (predictor.seed, 2, 1, 1)
+    ours, numpys = seeded(np.array(seeds, np.uint64)), np.random.default_rng(seeds)
     if (uniform(ours), gumbel(ours)) != (numpys.random(), numpys.gumbel()):
         return None  # another NumPy than the one that was written after
     kept = np.array([predictor.kept(moe, ids.shape[2]) for moe in range(ids.shape[1])])
-    log_of = np.log(np.arange(predictor.counts.max(initial=0) + ids.shape[0] + 1) + 1.0)
+    log_of = np.log(np.arange(predictor.counts.max(initial=0) + ids[:, 0].size + 1) + 1.0)
     return spoil(ids, run.first_token, first_moe, kept, log_of, predictor.counts, predictor.seed)
 
 

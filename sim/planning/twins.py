@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from sim.planning.cache import decide_cache
+from sim.planning.cache import covers_cache, decide_cache
 from sim.planning.decisions import Decisions
 from sim.planning.guesses import Guesses
-from sim.planning.on_demand import decide_on_demand
+from sim.planning.on_demand import covers_on_demand, decide_on_demand
 from sim.planning.passes import Passes
 from sim.slots import Key
 from sim.strategies.cache import Cache
@@ -20,23 +20,20 @@ Twin = Callable[[Any, World, Passes, Guesses, Sequence[Key]], Decisions]
 """Takes a strategy that has started, its world, the run, what it is told of routing to come (each next block, if it
 `needs_predictor`), and who is on the GPU at first."""
 
-_TWINS: dict[type[Strategy], Twin] = {Cache: decide_cache, OnDemand: decide_on_demand}
+_TWINS: dict[type[Strategy], tuple[Callable[[Any], bool], Twin]] = {
+    Cache: (covers_cache, decide_cache),
+    OnDemand: (covers_on_demand, decide_on_demand),
+}
 
 
 def twin_of(strategy: Strategy) -> Twin | None:
     """The twin of exactly this class with knobs that it covers, if Numba is there; the plain path serves all others."""
-    twin = _TWINS.get(type(strategy))
-    if twin is None or _altered(strategy) or not _covered(strategy) or find_spec("numba") is None:
+    if type(strategy) not in _TWINS or _altered(strategy) or find_spec("numba") is None:
         return None
-    return twin
+    covers, twin = _TWINS[type(strategy)]
+    return twin if covers(strategy) else None
 
 
 def _altered(strategy: Strategy) -> bool:
     """Whether a method was replaced on the object itself."""
     return any(callable(getattr(type(strategy), name, None)) for name in vars(strategy))
-
-
-def _covered(strategy: Strategy) -> bool:
-    if isinstance(strategy, Cache):
-        return strategy.policy != "mrs" and strategy.extra_slots >= 0
-    return strategy.extra_slots > 0

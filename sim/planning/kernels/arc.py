@@ -46,7 +46,8 @@ def remove(book: Book, key: int) -> None:
 @njit(cache=True)
 def victim(book: Book, entering: int, turn: int) -> int:
     """Of the list that has more than its share, else of the other; NOBODY if all have to stay."""
-    keys, cache, first = book.keys, book.caches[entering // book.span], book.first_ring + RINGS * (entering // book.span)
+    number = entering // book.span
+    keys, cache, first = book.keys, book.caches[number], book.first_ring + RINGS * number
     target = _target(book, entering)
     cache.adapting, cache.adapted = entering, target
     used = keys[first + _ONCE].count
@@ -62,8 +63,9 @@ def _target(book: Book, key: int) -> float:
     if cache.adapting == key:
         return float(cache.adapted)
     once, again = keys[first + _ONCE_EVICTED].count, keys[first + _AGAIN_EVICTED].count
+    target = float(cache.target)
     if keys[key].ring == first + _ONCE_EVICTED:
-        return min(float(cache.room), cache.target + max(1.0, again / once))
-    if keys[key].ring == first + _AGAIN_EVICTED:
-        return max(0.0, cache.target - max(1.0, once / again))
-    return float(cache.target)
+        target = min(float(cache.room), target + max(1.0, again / once))
+    elif keys[key].ring == first + _AGAIN_EVICTED:
+        target = max(0.0, target - max(1.0, once / again))
+    return target

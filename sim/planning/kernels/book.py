@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.planning.policies import COMPILED
 from sim.policies.s3fifo import queue_capacities
 
-COMPILED = ("lru", "fifo", "least-stale", "lfu", "lfu-da", "window", "arc", "s3-fifo", "sieve")
-LRU, FIFO, LEAST_STALE, LFU, LFUDA, WINDOWED, ARC, S3FIFO, SIEVE = range(len(COMPILED))
+LRU, FIFO, LEAST_STALE, SIEVE, LFU, LFUDA, WINDOWED, ARC, S3FIFO = range(len(COMPILED))
+LAST_QUEUE, LAST_RANKED = SIEVE, WINDOWED
 RINGS = 4  # of a cache, at most; of least-stale, of a block
 NOBODY = -1
 

@@ -1,4 +1,4 @@
-"""Who is in which GPU slot, and when one may be filled again, compiled: what `sim.slots.Slots` keeps, but for cancels."""
+"""Who is in which GPU slot, and when one may be filled again, compiled: `sim.slots.Slots`, but for cancels."""
 
 from __future__ import annotations
 

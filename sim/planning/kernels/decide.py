@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from sim.planning.decisions import DEMAND, HIT, LATE, NOBODY, OFFLOAD, PREFETCHED, STREAM, UNDECIDED
 from sim.planning.kernels.book import Book
 from sim.planning.kernels.eviction import insert, remove, touch, victim
+from sim.planning.kernels.numbers import number
 
 _REFUSED = -2
-_WARMING, _NO_TURN = np.int64(0), np.int64(-2)  # turns: before the first, and one in which nobody has to stay
+_WARMING, _NO_TURN = number(0), number(-2)  # turns: before the first, and one in which nobody has to stay
 _UNKNOWN = -1
 
 

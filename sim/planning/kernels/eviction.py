@@ -8,21 +8,21 @@ from __future__ import annotations
 from numba import njit
 
 from sim.planning.kernels import arc, queues, ranked, s3fifo
-from sim.planning.kernels.book import ARC, FIFO, LEAST_STALE, LRU, S3FIFO, SIEVE, Book
+from sim.planning.kernels.book import ARC, LAST_QUEUE, LAST_RANKED, Book
 
 
 @njit(cache=True)
 def touch(book: Book, key: int, turn: int) -> None:
     """A resident key is used."""
     policy = book.policy
-    if policy == LRU or policy == LEAST_STALE:  # noqa: PLR1714
-        queues.to_the_end(book, key)
-    elif policy == SIEVE or policy == S3FIFO:  # noqa: PLR1714
-        book.keys[key].count += 1
+    if policy <= LAST_QUEUE:
+        queues.touch(book, key)
+    elif policy <= LAST_RANKED:
+        ranked.use(book, key, turn)
     elif policy == ARC:
         arc.touch(book, key)
-    elif policy != FIFO:
-        ranked.use(book, key, turn)
+    else:
+        book.keys[key].count += 1
 
 
 @njit(cache=True)
@@ -31,14 +31,14 @@ def insert(book: Book, key: int, turn: int) -> None:
     policy = book.policy
     book.keys[key].resident = 1
     book.caches[key // book.span].used += 1
-    if policy == ARC:
-        arc.insert(book, key)
-    elif policy == S3FIFO:
-        s3fifo.insert(book, key)
-    elif policy == LRU or policy == FIFO or policy == LEAST_STALE or policy == SIEVE:  # noqa: PLR1714
+    if policy <= LAST_QUEUE:
         queues.insert(book, key)
-    else:
+    elif policy <= LAST_RANKED:
         ranked.use(book, key, turn)
+    elif policy == ARC:
+        arc.insert(book, key)
+    else:
+        s3fifo.insert(book, key)
 
 
 @njit(cache=True)
@@ -47,24 +47,22 @@ def remove(book: Book, key: int) -> None:
     policy = book.policy
     book.keys[key].resident = 0
     book.caches[key // book.span].used -= 1
-    if policy == ARC:
-        arc.remove(book, key)
-    elif policy == S3FIFO:
-        s3fifo.remove(book, key)
-    elif policy == LRU or policy == FIFO or policy == LEAST_STALE or policy == SIEVE:  # noqa: PLR1714
+    if policy <= LAST_QUEUE:
         queues.remove(book, key)
-    else:
+    elif policy <= LAST_RANKED:
         ranked.remove(book, key)
+    elif policy == ARC:
+        arc.remove(book, key)
+    else:
+        s3fifo.remove(book, key)
 
 
 @njit(cache=True)
 def victim(book: Book, entering: int, turn: int) -> int:
     """Who leaves for `entering`, or NOBODY if all that could are kept for this turn."""
     policy = book.policy
-    if policy == ARC:
-        return arc.victim(book, entering, turn)
-    if policy == S3FIFO:
-        return s3fifo.victim(book, entering, turn)
-    if policy == LRU or policy == FIFO or policy == LEAST_STALE or policy == SIEVE:  # noqa: PLR1714
+    if policy <= LAST_QUEUE:
         return queues.victim(book, entering, turn)
-    return ranked.victim(book, entering, turn)
+    if policy <= LAST_RANKED:
+        return ranked.victim(book, entering, turn)
+    return arc.victim(book, entering, turn) if policy == ARC else s3fifo.victim(book, entering, turn)

@@ -53,17 +53,18 @@ def spoil(
 @njit(cache=True)
 def _spoil_one(ids: Ids, missed: NDArray[np.bool_], appeal: NDArray[np.float64], said: Ids) -> None:
     """The ids, those missed replaced by the most appealing of the others, the best first."""
+    wrong = len(appeal)
     for expert in ids:
         if expert >= 0:
             appeal[expert] = -np.inf
+            wrong -= 1
     for rank in range(len(ids)):
         if ids[rank] < 0 or not missed[rank]:
             said[rank] = ids[rank]
-            continue
-        best = np.argmax(appeal)
-        if appeal[best] > -np.inf:
-            said[rank] = best
-            appeal[best] = -np.inf
+        elif wrong > 0:
+            said[rank] = np.argmax(appeal)
+            appeal[said[rank]] = -np.inf
+            wrong -= 1
 
 
 @njit(cache=True)

@@ -10,22 +10,24 @@ from numpy.typing import NDArray
 
 from sim.planning.decisions import DEMAND, HIT, LATE, NOBODY, OFFLOAD, PREFETCHED, STREAM
 from sim.planning.kernels.buffers import LANES, NOTHING, Buffers, give_up, take, use
+from sim.planning.kernels.numbers import number
 from sim.program import CPU, D2H, GPU, H2D, HOST_LANE, default_lanes
 from sim.schedule import NO_EXPERT, NO_SLOT, Kind, Phase, Reason
 
 _LANES = {lane.name: i for i, lane in enumerate(default_lanes())}
-_HOST, _GPU, _UP, _DOWN, _CPU = (np.int64(_LANES[name]) for name in (HOST_LANE, GPU, H2D, D2H, CPU))
-_ATTENTION, _GATE, _EXPERT, _COMBINE, _HEAD, _LOAD, _UNLOAD, _SEND, _WAIT = (
-    np.int64(Kind[name]) for name in ("ATTENTION", "GATE", "EXPERT", "COMBINE", "HEAD", "LOAD", "UNLOAD", "SEND", "WAIT")
+_HOST, _GPU, _UP, _DOWN, _CPU = (number(_LANES[name]) for name in (HOST_LANE, GPU, H2D, D2H, CPU))
+_ATTENTION, _GATE, _EXPERT, _COMBINE, _HEAD = (
+    number(kind) for kind in (Kind.ATTENTION, Kind.GATE, Kind.EXPERT, Kind.COMBINE, Kind.HEAD)
 )
-_MODEL, _IS_HIT, _WAS_PREFETCHED, _ON_DEMAND, _TO_STREAM, _TO_OFFLOAD, _TO_PREFETCH, _TO_SWAP = (
-    np.int64(Reason[name])
-    for name in ("MODEL", "HIT", "PREFETCHED", "DEMAND", "STREAM", "OFFLOAD", "PREFETCH", "SWAP")
+_LOAD, _UNLOAD, _SEND, _WAIT = (number(kind) for kind in (Kind.LOAD, Kind.UNLOAD, Kind.SEND, Kind.WAIT))
+_MODEL, _IS_HIT, _WAS_PREFETCHED = (number(reason) for reason in (Reason.MODEL, Reason.HIT, Reason.PREFETCHED))
+_ON_DEMAND, _TO_STREAM, _TO_OFFLOAD, _TO_PREFETCH, _TO_SWAP = (
+    number(reason) for reason in (Reason.DEMAND, Reason.STREAM, Reason.OFFLOAD, Reason.PREFETCH, Reason.SWAP)
 )
-_PREFILL = np.int64(Phase.PREFILL)
-_NO_EXPERT, _NO_SLOT, _NO_LAYER, _NO_OP, _NOBODY = (np.int64(n) for n in (NO_EXPERT, NO_SLOT, -1, -1, NOBODY))
-_AT_ONCE, _PREFETCH_PRIORITY, _RESULT_PRIORITY = np.int64(0), np.int64(1), np.int64(-1)
-_NO_TOKENS = np.int64(0)
+_PREFILL = number(Phase.PREFILL)
+_NO_EXPERT, _NO_SLOT, _NO_LAYER, _NO_OP, _NOBODY = (number(n) for n in (NO_EXPERT, NO_SLOT, -1, -1, NOBODY))
+_AT_ONCE, _PREFETCH_PRIORITY, _RESULT_PRIORITY = number(0), number(1), number(-1)
+_NO_TOKENS = number(0)
 _OPS, _DEPS = 0, 1
 
 PASS = np.dtype([(name, np.int64) for name in ("phase", "sequences", "tokens", "first_block", "first_op")], align=True)
@@ -98,47 +100,23 @@ def issue(run: Run, buffers: Buffers, out: Written) -> None:
 
 
 @njit(cache=True)
-def _block(
-    run: Run, buffers: Buffers, out: Written, cell: int, layer: int, gate: int, done: NDArray[np.int64]
-) -> int:
+def _block(run: Run, buffers: Buffers, out: Written, cell: int, layer: int, gate: int, done: NDArray[np.int64]) -> int:
     """The routed experts of a block and the loads ahead; fills `done` with the results to combine, says how many."""
-    first, last = run.starts[cell], run.starts[cell + 1]
-    base = run.moe_of[layer] * run.n_experts
-    n_done = 0
-    for i in range(first, last):
-        if run.routed[i].fate == OFFLOAD:
-            _after(out, gate)
-            sent = _send(out, _DOWN, layer, run.routed[i].tokens, _AT_ONCE)
-            _after(out, sent)
-            done[n_done] = _op(out, _EXPERT, _CPU, _TO_OFFLOAD, layer, run.routed[i].expert, _NO_SLOT, run.routed[i].tokens, _AT_ONCE)
-            n_done += 1
-    for i in range(first, last):
-        if run.routed[i].fate == DEMAND:
-            _load(run, buffers, out, base + run.routed[i].expert, run.routed[i].victim, _ON_DEMAND, _AT_ONCE)
-    for at in range(n_done):
-        _after(out, done[at])
-        done[at] = _send(out, _UP, layer, np.int64(out.ops[done[at]].tokens), _RESULT_PRIORITY)
-    if run.moe_of[layer] + 1 < len(run.moe_layers):
-        for i in range(run.guess_starts[cell + 1], run.guess_starts[cell + 2]):
-            if run.guessed[i].brought:
-                key = base + run.n_experts + run.guessed[i].expert
-                _load(run, buffers, out, key, run.guessed[i].victim, _TO_PREFETCH, _PREFETCH_PRIORITY)
-    for i in range(first, last):
-        if run.routed[i].fate == HIT or run.routed[i].fate == PREFETCHED:  # noqa: PLR1714
-            reason = _IS_HIT if run.routed[i].fate == HIT else _WAS_PREFETCHED
-            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, reason)
-            n_done += 1
-    for i in range(first, last):
-        if run.routed[i].fate == DEMAND:
+    n_done = _copies(run, buffers, out, cell, layer, gate, done)
+    for fate, reason in ((HIT, _IS_HIT), (DEMAND, _ON_DEMAND)):
+        for i in range(run.starts[cell], run.starts[cell + 1]):
+            row = run.routed[i]
+            if row.fate == fate or (row.fate == PREFETCHED and fate == HIT):
+                why = _WAS_PREFETCHED if row.fate == PREFETCHED else reason
+                done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, why)
+                n_done += 1
+    for i in range(run.starts[cell], run.starts[cell + 1]):
+        row, key = run.routed[i], run.moe_of[layer] * run.n_experts + run.routed[i].expert
+        if row.fate == LATE:
+            _load(run, buffers, out, key, row.victim, _ON_DEMAND, _AT_ONCE)
             done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _ON_DEMAND)
             n_done += 1
-    for i in range(first, last):
-        key = base + run.routed[i].expert
-        if run.routed[i].fate == LATE:
-            _load(run, buffers, out, key, run.routed[i].victim, _ON_DEMAND, _AT_ONCE)
-            done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _ON_DEMAND)
-            n_done += 1
-        elif run.routed[i].fate == STREAM:
+        elif row.fate == STREAM:
             _after(out, gate)
             load = _load(run, buffers, out, key, _NOBODY, _TO_STREAM, _AT_ONCE)
             if run.blocking:
@@ -146,6 +124,37 @@ def _block(
             done[n_done] = _on_gpu(run, buffers, out, layer, i, gate, _TO_STREAM)
             give_up(buffers, key)
             n_done += 1
+    return n_done
+
+
+@njit(cache=True)
+def _copies(run: Run, buffers: Buffers, out: Written, cell: int, layer: int, gate: int, done: NDArray[np.int64]) -> int:
+    """What overlaps the rest of a block: its experts on the CPU, its first loads, and those for the next one."""
+    first, last = run.starts[cell], run.starts[cell + 1]
+    base = run.moe_of[layer] * run.n_experts
+    n_done = at = 0
+    for i in range(first, last):
+        row = run.routed[i]
+        if row.fate == OFFLOAD:
+            _after(out, gate)
+            sent = _send(out, _DOWN, layer, row.tokens, _AT_ONCE)
+            _after(out, sent)
+            done[n_done] = _op(out, _EXPERT, _CPU, _TO_OFFLOAD, layer, row.expert, _NO_SLOT, row.tokens, _AT_ONCE)
+            n_done += 1
+    for i in range(first, last):
+        if run.routed[i].fate == DEMAND:
+            _load(run, buffers, out, base + run.routed[i].expert, run.routed[i].victim, _ON_DEMAND, _AT_ONCE)
+    for i in range(first, last):
+        if run.routed[i].fate == OFFLOAD:
+            _after(out, done[at])
+            done[at] = _send(out, _UP, layer, run.routed[i].tokens, _RESULT_PRIORITY)
+            at += 1
+    if run.moe_of[layer] + 1 < len(run.moe_layers):
+        for i in range(run.guess_starts[cell + 1], run.guess_starts[cell + 2]):
+            row = run.guessed[i]
+            if row.brought:
+                key = base + run.n_experts + row.expert
+                _load(run, buffers, out, key, row.victim, _TO_PREFETCH, _PREFETCH_PRIORITY)
     return n_done
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from sim.planning.kernels.book import LEAST_STALE, NOBODY, RINGS, SIEVE, Book
+from sim.planning.kernels.book import FIFO, LEAST_STALE, NOBODY, RINGS, SIEVE, Book
 from sim.planning.kernels.rings import append, oldest, unlink
 
 
@@ -16,11 +16,14 @@ def insert(book: Book, key: int) -> None:
 
 
 @njit(cache=True)
-def to_the_end(book: Book, key: int) -> None:
-    """As the most recent."""
-    ring = book.keys[key].ring
-    unlink(book.keys, key)
-    append(book.keys, key, ring)
+def touch(book: Book, key: int) -> None:
+    """Mark it, or move it to the end as the most recent; a FIFO does not care."""
+    if book.policy == SIEVE:
+        book.keys[key].count = 1
+    elif book.policy != FIFO:
+        ring = book.keys[key].ring
+        unlink(book.keys, key)
+        append(book.keys, key, ring)
 
 
 @njit(cache=True)

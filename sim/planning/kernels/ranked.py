@@ -52,7 +52,8 @@ def victim(book: Book, entering: int, turn: int) -> int:
     best, rank, used_at = NOBODY, 0, 0
     for key in range(first, first + book.span):
         row = book.keys[key]
-        if row.resident and row.kept != turn:
-            if best == NOBODY or row.rank < rank or (row.rank == rank and row.used_at < used_at):
-                best, rank, used_at = key, row.rank, row.used_at
+        if not row.resident or row.kept == turn:
+            continue
+        if best == NOBODY or row.rank < rank or (row.rank == rank and row.used_at < used_at):
+            best, rank, used_at = key, row.rank, row.used_at
     return best

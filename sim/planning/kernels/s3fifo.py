@@ -40,7 +40,8 @@ def remove(book: Book, key: int) -> None:
 @njit(cache=True)
 def victim(book: Book, entering: int, turn: int) -> int:
     """Whoever leaves next, or NOBODY if all have to stay; on the way, trials are passed and rounds begun."""
-    keys, cache, small_ring = book.keys, book.caches[entering // book.span], book.first_ring + RINGS * (entering // book.span)
+    number = entering // book.span
+    keys, cache, small_ring = book.keys, book.caches[number], book.first_ring + RINGS * number
     main_ring, main_room = small_ring + _MAIN, cache.room - cache.small_room
     small, main = keys[small_ring].newer, keys[main_ring].newer  # the first in each that has not been refused
     while small != small_ring or main != main_ring:
