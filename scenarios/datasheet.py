@@ -39,6 +39,7 @@ class Gpu(Part):
     memory_gb_per_s: PositiveFloat
     l2_mib: PositiveFloat
     dense_tflops: dict[Rate, PositiveFloat] = Field(description="By precision of the operands; fp32 and fp16 at least.")
+    power_w: PositiveFloat | None = Field(None, description="Board power, from the maker's specifications.")
     pcie: Pcie
     source: Source
 
@@ -60,6 +61,7 @@ class Cpu(Part):
         description="Of one core; fp32 at least."
     )
     tile_flop_per_cycle: dict[Literal["bf16"], PositiveFloat] = Field({}, description="Of one core's AMX unit.")
+    power_w: PositiveFloat | None = Field(None, description="Thermal design power, from the maker's specifications.")
     pcie: Pcie
     source: Source
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from scenarios.datasheet import GIB, Datasheet, Rate
 from scenarios.efficiency import Copy, Efficiency, efficiency
 from scenarios.stacks import stacks
-from sim.machine import Curve, Device, LaneProfile, Link, Machine, Memory, Roofline
+from sim.machine import Curve, Device, LaneProfile, Link, Machine, Memory, Power, Roofline
 from sim.memory import GPU_MEMORY, HOST_MEMORY
 from sim.program import CPU, D2H, GPU, H2D, HOST_LANE, STORAGE, WORKER
 
@@ -123,6 +123,7 @@ def machine_of(sheet: Datasheet) -> Machine:
         links=(*_pcie_links(achieved), _storage_link(achieved)),
         rooflines=(*_rooflines(achieved, "gpu"), *_rooflines(achieved, "cpu")),
         stacks=stacks(),
+        power=_power(sheet),
         sources=_sources(sheet, figures),
     )
 
@@ -193,6 +194,12 @@ def _rooflines(achieved: Achieved, device: Processor) -> list[Roofline]:
         for precision, rate in rates.items()
         if precision is _QUANTISED or rate != rates[_QUANTISED]
     ]
+
+
+def _power(sheet: Datasheet) -> dict[Literal["gpu", "cpu"], Power]:
+    """Rated power while busy. Makers state none for a device that idles."""
+    rated: dict[Literal["gpu", "cpu"], float | None] = {"gpu": sheet.gpu.power_w, "cpu": sheet.cpu.power_w}
+    return {device: Power(busy_w=watts) for device, watts in rated.items() if watts is not None}
 
 
 def _fingerprint(sheet: Datasheet) -> dict[str, str]:

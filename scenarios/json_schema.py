@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from scenarios.schema import Scenario
 from scenarios.suite import Suite
+from scenarios.sweeping.spec import SweepSpec
 from sim.machine import Machine
 from sim.strategies.registry import knobs_of, strategies
 
@@ -21,18 +22,32 @@ def scenario_schema() -> dict[str, Any]:
 
 def suite_schema() -> dict[str, Any]:
     """Schema of a validation suite: any field of a scenario may stand in `defaults` or in each scenario."""
-    scenario = _with_knobs(Scenario.model_json_schema())
-    defs = scenario.pop("$defs")
-    del scenario["required"]
+    scenario, defs = _partial_scenario()
     suite = Suite.model_json_schema()
     suite["properties"]["defaults"] = {"$ref": "#/$defs/Scenario"}
     suite["properties"]["scenarios"]["items"] = {"$ref": "#/$defs/Scenario"}
     return {"$schema": DIALECT, **suite, "$defs": {**defs, "Scenario": scenario}}
 
 
+def sweep_schema() -> dict[str, Any]:
+    """Schema of a sweep file: the scenario by path or by its fields, some of which the axes may state."""
+    scenario, defs = _partial_scenario()
+    sweep = SweepSpec.model_json_schema()
+    sweep["properties"]["scenario"]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Scenario"}]
+    return {"$schema": DIALECT, **sweep, "$defs": {**defs, **sweep["$defs"], "Scenario": scenario}}
+
+
 def machine_schema() -> dict[str, Any]:
     """Schema of a machine file."""
     return {"$schema": DIALECT, **Machine.model_json_schema()}
+
+
+def _partial_scenario() -> tuple[dict[str, Any], dict[str, Any]]:
+    """A scenario of which any field may be left out, and the definitions that it refers to."""
+    scenario = _with_knobs(Scenario.model_json_schema())
+    defs = scenario.pop("$defs")
+    del scenario["required"]
+    return scenario, defs
 
 
 def _with_knobs(schema: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sim.origins import DISPATCH, HANDOFF, SYNC
 _MACHINE_HEAD = (
     "preset", "GPU memory usable, GiB", "GPU memory, GB/s", "16-bit TFLOP/s", "PCIe", "pinned, GB/s", "pageable, GB/s",
     "CPU reads, GB/s", "host memory shared (theoretical), GB/s", "CPU fp32 TFLOP/s", "host memory usable, GiB",
+    "GPU board power / CPU TDP, W",
 )  # fmt: skip
 _STACK_HEAD = (
     "stack",
@@ -57,6 +58,7 @@ def _machine_row(machine: Machine) -> list[str]:
         f"{machine.capacities['dram'] / 1e9:.1f} ({theoretical})",
         f"{cpu[1] / 1e12:.2g}",
         f"{machine.memory[HOST_MEMORY].usable_bytes / GIB:.0f}",
+        " / ".join(f"{power.busy_w:g}" for power in machine.power.values()),
     ]
 
 

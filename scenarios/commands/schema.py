@@ -13,6 +13,7 @@ class File(StrEnum):
 
     SCENARIO = "scenario"
     SUITE = "suite"
+    SWEEP = "sweep"
     MACHINE = "machine"
 
 
@@ -25,6 +26,7 @@ def schema(file: Annotated[File, typer.Argument(help="Of which file.")] = File.S
     schemas = {
         File.SCENARIO: json_schema.scenario_schema,
         File.SUITE: json_schema.suite_schema,
+        File.SWEEP: json_schema.sweep_schema,
         File.MACHINE: json_schema.machine_schema,
     }
     typer.echo(json.dumps(schemas[file](), indent=1))

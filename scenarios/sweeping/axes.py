@@ -72,6 +72,9 @@ def number_in(span: SpanSpec, share: float) -> float | int:
         value = math.exp(math.log(span.low) + share * (math.log(span.high) - math.log(span.low)))
     else:
         value = span.low + share * (span.high - span.low)
+    if share in (0, 1):  # the ends as they were written
+        value = span.high if share else span.low
+        return round(value) if span.whole else value
     return round(value) if span.whole else rounded(value, span)
 
 

@@ -65,5 +65,5 @@ def _broken(error: BaseException) -> MoesimError:
 
 
 def _lost_row(ground: Ground, chunk: Chunk, error: BaseException) -> Row:
-    reason = f"its process ended {_TRIES} times before its work was done: {type(error).__name__}"
+    reason = f"lost {_TRIES} times: {error}"
     return unknown(chunk.points[0], ground.axes, chunk.choices[0]) | {"reason": reason}

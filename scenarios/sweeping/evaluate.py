@@ -43,7 +43,7 @@ class Ground:
 
     def scenario_at(self, choices: Choices) -> ScenarioFile:
         """The scenario of a point; raises InputError if there can be none."""
-        return check_scenario(self.source, changed(self.scenario, changes(self.axes, choices)), self.location)
+        return check_scenario(self.source, changed(self.scenario, changes(self.axes, choices)))
 
 
 def evaluate(ground: Ground, chunk: Chunk) -> list[Row]:

@@ -54,10 +54,10 @@ def _of_axis(ground: Ground, i: int, shared: Shared) -> list[InputError | None]:
 def _blamed(ground: Ground, source: YamlFile, shared: Shared, axis: Axis, error: InputError) -> InputError:
     """The fault of an axis, or of the scenario below if that has it by itself."""
     try:
-        _seen(check_scenario(ground.source, ground.scenario, ground.location), shared)
+        _seen(check_scenario(ground.source, ground.scenario), shared)
     except InputError as below:
         if reason(below) == reason(error):
-            return below
+            _seen(check_scenario(ground.source, ground.scenario, ground.location), shared)  # raises it, with its line
     return InputError(reason(error), file=source.where(["vary", axis.path]), field=f"vary.{axis.path}")
 
 
