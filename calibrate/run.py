@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from calibrate.site import Site
 
 
+Models = Sequence[tuple[MoEModel, Precisions]]
+
+
 def calibrate(
-    *, backend: str = "host", out: Path, budget_s: float, models: Sequence[tuple[MoEModel, Precisions]],
+    *, backend: str = "host", out: Path, budget_s: float, models: Models,
     progress: Callable[[str, float], None],
 ) -> Machine:  # fmt: skip
     """Measure what schedules of these models need, write the machine file to `out` and return it.
@@ -37,7 +40,7 @@ def calibrate(
     return measure(_site(backend, models), out, budget_s, progress)
 
 
-def _site(backend: str, models: Sequence[tuple[MoEModel, Precisions]]) -> Site:
+def _site(backend: str, models: Models) -> Site:
     """Imports torch, and so stands here."""
     if backend == "cuda":
         from calibrate.cuda_site import CudaSite

@@ -46,12 +46,13 @@ class TorchDevice(Device):
         self._driver = Driver()
         self._pool: Any = None
         self._yardstick: torch.Tensor | None = None
+        mine = _torch_cuda.is_initialized()  # then the work may be this process's own
         try:
             self._properties: Any = torch.cuda.get_device_properties(0)
         except RuntimeError as error:
             raise InputError(f"the GPU cannot be used: {_line(error)}", field="backend", value="cuda") from error
         self._nvml = Nvml(str(getattr(self._properties, "uuid", "")))
-        busy = self._nvml.busy_percent()
+        busy = 0.0 if mine else self._nvml.busy_percent()
         if busy > _BUSY_PERCENT:
             raise InputError(
                 f"the GPU is {busy:.0f} % busy with other work",

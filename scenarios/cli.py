@@ -13,7 +13,9 @@ from scenarios.commands import (
     crossover,
     execute,
     listing,
+    measure,
     papers,
+    recordings,
     replay,
     run,
     schema,
@@ -60,6 +62,8 @@ app.command("crossover")(crossover.crossover)
 app.command("execute")(execute.execute)
 app.command("sweep")(sweep.sweep)
 app.command("validate")(validate.validate)
+app.command("measure")(measure.measure)
+app.command("recordings")(recordings.recordings)
 app.command("replay")(replay.replay)
 app.command("papers")(papers.papers)
 app.command("list")(listing.list_names)

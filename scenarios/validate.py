@@ -62,7 +62,8 @@ class KindShare:
 
 @dataclass(frozen=True)
 class Validation:
-    """All schedules of a suite. `tau` is the mean over scenarios of Kendall's tau among their strategies; a pair of
+    """All schedules of a suite. `prefill_error` and `decode_error` are medians over schedules of the median absolute
+    error of their steps. `tau` is the mean over scenarios of Kendall's tau among their strategies; a pair of
     strategies is clear if their measured times differ by more than the repeats of either.
     """
 
@@ -71,6 +72,9 @@ class Validation:
     schedules: tuple[Validated, ...]
     median_error: float
     p95_error: float
+    worst_error: float
+    prefill_error: float | None
+    decode_error: float | None
     median_spread: float | None
     tau: float | None
     clear_pairs: int
@@ -118,6 +122,9 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
         schedules=tuple(schedules),
         median_error=float(np.quantile(errors, 0.5)),
         p95_error=float(np.quantile(errors, 0.95)),
+        worst_error=max(errors),
+        prefill_error=_median([each.comparison.prefill_steps.median for each in schedules]),
+        decode_error=_median([each.comparison.decode_steps.median for each in schedules]),
         median_spread=float(np.median(spreads)) if spreads else None,
         tau=float(np.mean(taus)) if taus else None,
         clear_pairs=int(sum(agreement.clear_pairs for agreement in agreements)),
@@ -142,6 +149,11 @@ def _validate(case: Case, entry: Entry, execute: Execute) -> Validated:
         warnings=tuple(costs.warnings),
         condition=float(np.median(found)) if found else None,
     )
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(np.median(there)) if there else None
 
 
 def _ranking(schedules: Sequence[Validated]) -> RankAgreement:

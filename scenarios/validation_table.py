@@ -10,9 +10,9 @@ from scenarios.validate import STEADY, Validation
 MEDIAN_TARGET, P95_TARGET = 0.06, 0.15
 
 
-def print_validation(found: Validation) -> None:
+def print_validation(found: Validation, console: Console | None = None) -> None:
     """Print a row a schedule, a row a kind of op, and the verdict."""
-    console = terminal()
+    console = console or terminal()
     _print_schedules(console, found)
     console.print()
     _print_kinds(console, found)
@@ -28,12 +28,15 @@ def verdict(found: Validation) -> list[str]:
     tau = "–" if found.tau is None else f"{found.tau:.2f}"
     return [
         f"end-to-end error of {len(found.schedules)} schedules: median {tenths(found.median_error)} "
-        f"(target {percent(MEDIAN_TARGET)}), p95 {tenths(found.p95_error)} (target {percent(P95_TARGET)}){spread}",
+        f"(target {percent(MEDIAN_TARGET)}), p95 {tenths(found.p95_error)} (target {percent(P95_TARGET)}), "
+        f"worst {tenths(found.worst_error)}{spread}",
         *_drift(found),
         f"ranking: {found.right_pairs} of {found.clear_pairs} pairs whose measured gap exceeds the spread are in "
         f"order; Kendall's tau {tau}",
         f"most of the error: {worst.kind} on {worst.lane}, {percent(worst.share_of_error)} of what was mispredicted, "
         f"in sum {signed(worst.error)}",
+        f"step by step: median |error| of prefill {tenths(found.prefill_error)}, "
+        f"of decode {tenths(found.decode_error)}",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,25 +17,34 @@ if TYPE_CHECKING:
 def execute(
     schedule: Annotated[Path, typer.Argument(help="A schedule written by `moesim run --save-schedules`.")],
     backend: Annotated[
-        str, typer.Option("--backend", help="What to run it on: host: CPU cores stand in for a GPU.")
+        str, typer.Option("--backend", help="What to run it on: cuda, or host: CPU cores stand in for a GPU.")
     ] = "host",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="TIMELINE", help="Write the median run's timeline here.")
     ] = None,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Run it so many times.")] = 1,
+    copies: Annotated[str, typer.Option("--copies", help="cuda: from pinned or pageable host memory.")] = "pinned",
+    cpu_threads: Annotated[
+        int | None, typer.Option("--cpu-threads", min=1, metavar="N", help="cuda: threads of experts on the CPU.")
+    ] = None,
+    graphs: Annotated[bool, typer.Option("--graphs", help="cuda: capture runs of ops without a wait.")] = False,
 ) -> None:
     """Execute a schedule for real and say when everything happened."""
-    from hwexec.backends import check_backend
+    from hwexec.backends import make_backend
     from scenarios.output import check_folder
+    from sim.errors import InputError
     from sim.schedule import Schedule
 
     if out is not None:
         check_folder(out.parent)
     loaded = Schedule.load(schedule)
-    check_backend(backend)
-    from hwexec.execute import execute as run
+    if copies not in ("pinned", "pageable"):
+        raise InputError("unknown kind of memory", field="--copies", value=copies, remedy="pinned or pageable")
+    options = {"copies": copies, "cpu_threads": cpu_threads, "graphs": graphs} if backend == "cuda" else {}
+    with closing(make_backend(backend, **options)) as runner:
+        from hwexec.execute import execute as run
 
-    timelines = run(loaded, backend, repeats=repeats)
+        timelines = run(loaded, runner, repeats=repeats)
     median = sorted(timelines, key=lambda timeline: timeline.makespan_s)[len(timelines) // 2]
     _print_summary(timelines, median)
     if out is not None:

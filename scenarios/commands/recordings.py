@@ -1,0 +1,31 @@
+"""`moesim recordings`: predict recordings of hardware anew, and say which predictions have got worse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def recordings(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that `moesim measure` wrote.")],
+    accept: Annotated[bool, typer.Option("--accept", help="Take the errors of now as those to compare with.")] = False,
+) -> None:
+    """Predict what was recorded anew; the exit status is 1 if a prediction is further off than when last accepted."""
+    from scenarios.recordings import baseline
+    from scenarios.recordings.folder import check_folder_of
+    from scenarios.validation_table import print_validation
+
+    worse = 0
+    for folder in folders:
+        checked = check_folder_of(folder)
+        print_validation(checked.validation)
+        for row in checked.worse:
+            typer.echo(f"worse: {row}")
+        if accept:
+            baseline.save_baseline(folder / baseline.FILE, checked.validation)
+        worse += len(checked.worse)
+    if worse and not accept:
+        typer.echo(f"{worse} predictions have got worse; mend them, or accept them with --accept", err=True)
+        raise typer.Exit(1)
