@@ -27,6 +27,16 @@ class RangesMade:
     trace_seeds: tuple[int, ...]
     planned_anew: bool  # for each draw, since the strategy asks the clock
 
+    def __str__(self) -> str:
+        seeds = f", under {len(self.trace_seeds)} seeds in turn" if len(self.trace_seeds) > 1 else ""
+        return f"{100 * self.level:.0f} % of {self.draws} draws of what the machine's figures leave open{seeds}"
+
+
+def ranges_made(runs: Sequence[RunResult]) -> RangesMade | None:
+    """How the ranges of some runs were made, as for the one with most draws; None if there are none."""
+    made = [run.ranges_made for run in runs if run.ranges_made is not None]
+    return max(made, key=lambda each: each.draws, default=None)
+
 
 @dataclass(frozen=True)
 class RunResult:

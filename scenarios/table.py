@@ -9,17 +9,19 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from scenarios.results import RunResult, ScenarioResult
+from scenarios.results import RunResult, ScenarioResult, ranges_made
+from sim.intervals import Range
 
 _WIDE = 1000  # where there is no terminal: nothing wraps
 _LANES = {"GPU": "gpu0", "H2D": "gpu0.h2d", "D2H": "gpu0.d2h", "CPU": "cpu", "host": "host"}
 _Cell = Callable[[RunResult], str]
+_TTFT, _DECODE = "TTFT", "decode\ntok/s"
 _COLUMNS: dict[str, _Cell] = {
     "cached": lambda run: str(run.cached),
-    "TTFT": lambda run: seconds(run.summary.ttft_s),
+    _TTFT: lambda run: seconds(run.summary.ttft_s),
     "TPOT\np50": lambda run: seconds(run.summary.tpot_p50_s),
     "TPOT\np95": lambda run: seconds(run.summary.tpot_p95_s),
-    "decode\ntok/s": lambda run: number(run.summary.decode_tokens_per_s),
+    _DECODE: lambda run: number(run.summary.decode_tokens_per_s),
     "all\ntok/s": lambda run: number(run.summary.tokens_per_s),
     "hits": lambda run: percent(run.summary.hit_rate),
     "GB per\ntoken": lambda run: number(run.loaded_gb_per_token),
@@ -33,16 +35,22 @@ _LOSSY: dict[str, _Cell] = {  # shown as soon as one strategy does not follow th
 _PREDICTING: dict[str, _Cell] = {  # shown as soon as one strategy asks a predictor
     "predictor\nrecall": lambda run: percent(run.summary.prediction.recall if run.summary.prediction else None),
 }
+_RANGES: dict[str, tuple[str, _Cell]] = {  # by the column that they stand beside
+    _TTFT: ("TTFT\nrange", lambda run: seconds_range(run.ranges.get("ttft_s"))),
+    _DECODE: ("decode\nrange", lambda run: number_range(run.ranges.get("decode_tokens_per_s"))),
+}
 _EXPENDABLE = (  # the first to go where a terminal is narrow
     next(title for title in _COLUMNS if title.startswith("busy")),
     *("GPU\nGB", "GB per\ntoken", "cached", "TPOT\np95", *_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
+    *(title for title, _ in _RANGES.values()),
 )
 
 
 def print_results(result: ScenarioResult) -> None:
     """Print one row a strategy, in as many columns as the terminal has room for, and what there is to beware of."""
     console = terminal()
-    columns = _COLUMNS | (_PREDICTING if any(run.summary.prediction for run in result.runs) else {})
+    columns = _with_ranges(_COLUMNS) if any(run.ranges for run in result.runs) else _COLUMNS
+    columns = columns | (_PREDICTING if any(run.summary.prediction for run in result.runs) else {})
     columns |= _LOSSY if any(run.summary.fidelity for run in result.runs) else {}
     left_out, roomy = [], console.options.update(max_width=_WIDE)
     for title in (name for name in _EXPENDABLE if name in columns):
@@ -53,8 +61,16 @@ def print_results(result: ScenarioResult) -> None:
     console.print(_table(result, columns))
     if left_out:
         console.print(f"left out for want of width: {', '.join(left_out)}", style="dim", soft_wrap=True)
+    if made := ranges_made(result.runs):
+        console.print(f"ranges hold {made}", style="dim", soft_wrap=True)
     for warning, labels in _by_warning(result.runs).items():
         console.print(Text(f"! {', '.join(labels)}: {warning}", style="yellow"), soft_wrap=True)
+
+
+def _with_ranges(columns: dict[str, _Cell]) -> dict[str, _Cell]:
+    """The columns, with those of ranges beside their figures."""
+    pairs = [[(title, cell), *([_RANGES[title]] if title in _RANGES else [])] for title, cell in columns.items()]
+    return dict(pair for each in pairs for pair in each)
 
 
 def _table(result: ScenarioResult, columns: dict[str, _Cell]) -> Table:
@@ -91,6 +107,19 @@ def number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def seconds_range(found: Range | None) -> str:
+    """Both ends in the unit of the upper one."""
+    if found is None:
+        return "–"
+    high, unit = seconds(found.high).rsplit(" ", 1)
+    return f"{number(found.low * (1e3 if unit == 'ms' else 1))}–{high} {unit}"
+
+
+def number_range(found: Range | None) -> str:
+    """Both ends, three digits each."""
+    return "–" if found is None else f"{number(found.low)}–{number(found.high)}"
 
 
 def percent(value: float | None) -> str:

@@ -11,6 +11,7 @@ from scenarios.report.page import render
 from scenarios.results import ScenarioResult
 from sim.errors import InputError
 from sim.fidelity import Fidelity
+from sim.intervals import Range
 from tests.report_pages import Element, data_of, read_page, renamed, small_result, summary_of, with_runs
 from tests.scenario_files import SCENARIO
 
@@ -80,6 +81,16 @@ def test_bars_are_the_figures_of_the_summaries_best_first(
     choices = [value for label, value in bars if label not in BRACKETS]
     assert choices == sorted(choices, reverse=descending)
     assert {label for label, _ in bars[len(choices) :]} == BRACKETS  # apart, at the end
+
+
+def test_whiskers_hold_the_ranges_where_there_are_some(result: ScenarioResult) -> None:
+    run = result.runs[1]
+    known = replace(run, ranges={"ttft_s": Range(0.5 * run.summary.ttft_s, 1.5 * run.summary.ttft_s)})  # type: ignore[operator]
+    page = read_page(render(with_runs(result, known, *result.runs[2:])))
+    (whisker,) = page.find("i", class_="whisker")
+    assert [float(whisker.attributes[end]) for end in ("data-low", "data-high")] == [*known.ranges["ttft_s"]]
+    left, width = re.findall(r"[\d.]+(?=%)", whisker.attributes["style"])
+    assert float(width) == pytest.approx(2 * float(left), rel=0.01)
 
 
 def test_lane_shares_are_those_of_the_summary(page: Element, result: ScenarioResult) -> None:

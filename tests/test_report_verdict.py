@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from scenarios.report.ranking import rank
+from scenarios.report.ranking import lead_range, rank, unclear
 from scenarios.report.verdict import brackets, verdict
 from scenarios.results import RunResult, ScenarioResult
 from sim.fidelity import Fidelity
+from sim.intervals import range_of
 from tests.report_pages import read_page, renamed, small_result
 
 LANES = {"host": 0.1, "gpu0": 0.2, "gpu0.h2d": 0.91, "gpu0.d2h": 0.0, "cpu": 0.0}
@@ -43,6 +45,37 @@ def test_among_equally_fast_ones_the_earlier_first_token_wins(run: RunResult) ->
     late = renamed(run, "late", decode_tokens_per_s=10.05, ttft_s=5.0)
     assert text(late, run).startswith("lru is the best")
     assert "level with the next (late), whose first token takes 2.5× as long" in text(late, run)
+
+
+def drawn(run: RunResult, label: str, rates: list[float]) -> RunResult:
+    """A run with a decode rate in each of some draws, and the middle one expected."""
+    values = np.array(rates * 40)
+    run = renamed(run, label, decode_tokens_per_s=float(np.median(values)))
+    return replace(run, drawn={"decode_tokens_per_s": values}, ranges={"decode_tokens_per_s": range_of(values)})
+
+
+def test_a_lead_that_some_draws_reverse_makes_no_winner(run: RunResult) -> None:
+    slow = renamed(run, "slow", decode_tokens_per_s=5.0)
+    found = text(slow, drawn(run, "sure", [8.0, 10.0, 12.0]), drawn(run, "other", [8.5, 9.0, 11.0]))
+    assert found.startswith(
+        "sure comes first of the 3 strategies that fit, level within what is known with other: "
+        "it decodes 10 tok/s (8–12) "
+    )
+    assert "2× as fast as the next (slow)" in found
+
+
+def test_overlapping_ranges_do_not_level_a_lead_that_every_draw_confirms(run: RunResult) -> None:
+    first, second = drawn(run, "first", [6.0, 10.0, 15.0]), drawn(run, "second", [5.0, 8.0, 12.0])
+    found = text(second, first)
+    assert found.startswith("first is the best of the 2 strategies that fit: it decodes 10 tok/s (6–15)")
+    assert "25 % faster than the next (second)" in found
+
+
+def test_draws_are_compared_as_far_as_both_have_them(run: RunResult) -> None:
+    long, short = drawn(run, "long", [6.0, 10.0, 15.0]), drawn(run, "short", [5.0, 8.0, 12.0])
+    short = replace(short, drawn={"decode_tokens_per_s": short.drawn["decode_tokens_per_s"][:9]})
+    assert not unclear(long, short)
+    assert lead_range(long, run) is None
 
 
 def test_what_does_not_fit_or_knows_the_future_is_never_the_best(run: RunResult) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scenarios.report.axis import Axis, axis_for
 from scenarios.report.markup import Html, tag
 from scenarios.report.ranking import Entry, contenders
 from scenarios.report.units import SECONDS, TOKENS_PER_S, Units, aligned
-from scenarios.results import RunResult
+from sim.intervals import Range
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,14 @@ class Measure:
 
     title: str
     note: str
-    value: Callable[[RunResult], float | None]
+    figure: str  # of a Summary
     units: Units
     higher_is_better: bool
 
 
 _MEASURES = (
-    Measure("Decode speed", "more is better", lambda run: run.summary.decode_tokens_per_s, TOKENS_PER_S, True),
-    Measure("Time to first token", "less is better", lambda run: run.summary.ttft_s, SECONDS, False),
+    Measure("Decode speed", "more is better", "decode_tokens_per_s", TOKENS_PER_S, True),
+    Measure("Time to first token", "less is better", "ttft_s", SECONDS, False),
 )
 
 
@@ -36,6 +36,12 @@ class Bar:
     entry: Entry
     value: float
     text: str
+    range: Range | None
+
+    @property
+    def ends(self) -> list[float]:
+        """The values that the axis has to hold."""
+        return [self.value, *(self.range or ())]
 
 
 def comparison(entries: Sequence[Entry]) -> Html | None:
@@ -51,7 +57,7 @@ def _panel(measure: Measure, entries: Sequence[Entry]) -> Html | None:
         return None
     able = contenders([bar.entry for bar in bars])
     choices, bounds = ([bar for bar in bars if (bar.entry in able) is chosen] for chosen in (True, False))
-    axis = axis_for([bar.value for bar in choices or bounds])
+    axis = axis_for([end for bar in choices or bounds for end in bar.ends])
     note = f"{measure.note}, logarithmic axis" if axis.log else measure.note
     return tag(
         "div",
@@ -66,10 +72,14 @@ def _panel(measure: Measure, entries: Sequence[Entry]) -> Html | None:
 
 def _bars(measure: Measure, entries: Sequence[Entry]) -> list[Bar]:
     """Those runs that have the figure, best first."""
-    pairs = [(entry, value) for entry in entries if (value := measure.value(entry.run)) is not None]
+    figures = [(entry, getattr(entry.run.summary, measure.figure)) for entry in entries]
+    pairs = [(entry, value) for entry, value in figures if value is not None]
     pairs.sort(key=lambda pair: -pair[1] if measure.higher_is_better else pair[1])
     unit, texts = aligned([value for _, value in pairs], measure.units)
-    return [Bar(entry, value, f"{text} {unit}") for (entry, value), text in zip(pairs, texts, strict=True)]
+    return [
+        Bar(entry, value, f"{text} {unit}", entry.run.ranges.get(measure.figure))
+        for (entry, value), text in zip(pairs, texts, strict=True)
+    ]
 
 
 def _list(axis: Axis, bars: Sequence[Bar]) -> Html | None:
@@ -84,11 +94,26 @@ def _item(axis: Axis, bar: Bar) -> Html:
         "li",
         tag("span", entry.label, tag("small", entry.bracket) if entry.bracket else None, class_="name"),
         tag("b", bar.text),
-        tag("span", fill, class_="track"),
+        tag("span", fill, _whisker(axis, bar.range), class_="track"),
         class_="dashed" if entry.dashed else None,
         style=f"--paint:{entry.paint}",
         data_label=entry.label,
         data_value=repr(bar.value),
+    )
+
+
+def _whisker(axis: Axis, known: Range | None) -> Html | None:
+    """The range of a bar's end."""
+    if known is None or known.low >= axis.top:
+        return None
+    left, right = axis.share(known.low), axis.share(known.high)
+    return tag(
+        "i",
+        class_="whisker",
+        style=f"left:{left:.3%};width:{right - left:.3%}",
+        title=f"range {known.low:.3g} to {known.high:.3g}",
+        data_low=repr(known.low),
+        data_high=repr(known.high),
     )
 
 

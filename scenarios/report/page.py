@@ -18,7 +18,7 @@ from scenarios.report.metrics_table import metrics_table
 from scenarios.report.ranking import Entry, rank
 from scenarios.report.verdict import brackets, verdict
 from scenarios.report.where_time_goes import where_time_goes
-from scenarios.results import ScenarioResult
+from scenarios.results import ScenarioResult, ranges_made
 from sim.errors import InputError
 from sim.files import write_text
 from sim.schedule import Phase
@@ -72,7 +72,7 @@ def render(result: ScenarioResult) -> str:
 def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]:
     decodes = any(step.phase == Phase.DECODE for run in result.runs for step in run.schedule.steps)
     return [
-        Section("comparison", "Comparison", None, comparison(entries)),
+        Section("comparison", "Comparison", _whiskers(entries), comparison(entries)),
         Section("numbers", "All numbers", None, metrics_table(entries)),
         Section(
             "time",
@@ -100,6 +100,11 @@ def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]
             assumptions(result, entries),
         ),
     ]
+
+
+def _whiskers(entries: Sequence[Entry]) -> str | None:
+    made = ranges_made([entry.run for entry in entries])
+    return None if made is None else f"Whiskers hold {made}."
 
 
 def _markup(section: Section) -> Html:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scenarios.report.palette import STRATEGIES
 from scenarios.results import RunResult
+from sim.intervals import Range, range_of
 from sim.strategies.registry import strategies
 
 _LEVEL = 1.01  # a lead below this is none
@@ -64,6 +65,24 @@ def why_bracket(run: RunResult) -> str | None:
 def decode_lead(run: RunResult, other: RunResult) -> float | None:
     """How many times as fast as another a run decodes."""
     return ratio(run.summary.decode_tokens_per_s, other.summary.decode_tokens_per_s)
+
+
+def lead_range(run: RunResult, other: RunResult) -> Range | None:
+    """The range of `decode_lead`, draw by draw on the same computer and requests; None if there are no draws."""
+    mine, theirs = (each.drawn.get("decode_tokens_per_s") for each in (run, other))
+    if mine is None or theirs is None:
+        return None
+    n = min(len(mine), len(theirs))  # draws of one number are alike, whoever has more of them
+    return range_of(mine[:n] / theirs[:n])
+
+
+def unclear(run: RunResult, other: RunResult) -> bool:
+    """Whether it is not known which of two decodes faster, though one is expected to.
+
+    Their own ranges may overlap all the same: what makes one slower makes the other slower too.
+    """
+    lead, known = decode_lead(run, other), lead_range(run, other)
+    return lead is not None and not level(lead) and known is not None and known.low <= 1 <= known.high
 
 
 def level(lead: float | None) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from scenarios.report.lane_names import long_name
 from scenarios.report.markup import Html, join, tag
-from scenarios.report.ranking import Entry, contenders, decode_lead, level, ratio
+from scenarios.report.ranking import Entry, contenders, decode_lead, level, ratio, unclear
 from scenarios.results import RunResult
-from scenarios.table import number, percent, seconds
+from scenarios.table import number, number_range, percent, seconds
 
+_FEW = 3  # names in a row
 _SATURATED = 0.8  # busy share from which a lane is said to bind
 
 
@@ -25,10 +26,11 @@ def verdict(entries: Sequence[Entry], machine: str) -> Html:
         )
     if len(able) == 1:
         return join([name, " ", _speed(best.run), ", ", bound(best.run), _price(best.run), "."])
-    claim = f" is the best of the {len(able)} strategies that fit: it "
-    return join(
-        [name, claim, _speed(best.run), ", ", _lead(best.run, able[1]), ", ", bound(best.run), _price(best.run), "."]
-    )
+    if rivals := [entry for entry in able[1:] if unclear(best.run, entry.run)]:
+        rivals = [entry for entry in able[1:] if entry in rivals or level(decode_lead(best.run, entry.run))]
+        first = f" comes first of the {len(able)} strategies that fit, level within what is known with {_names(rivals)}"
+        return join([name, first, ": it ", *_about(best.run, [entry for entry in able[1:] if entry not in rivals])])
+    return join([name, f" is the best of the {len(able)} strategies that fit: it ", *_about(best.run, able[1:])])
 
 
 def brackets(entries: Sequence[Entry]) -> Html | None:
@@ -41,6 +43,20 @@ def brackets(entries: Sequence[Entry]) -> Html | None:
     return join(["For reference: ", Html("; ".join(notes)), "."]) if notes and contenders(entries) else None
 
 
+def _about(best: RunResult, others: Sequence[Entry]) -> list[str]:
+    """Its speed, its lead over the next of the others if there are any, and what binds it."""
+    lead = [_lead(best, others[0]), ", "] if others else []
+    return [_speed(best), ", ", *lead, bound(best), _price(best), "."]
+
+
+def _names(rivals: Sequence[Entry]) -> str:
+    """All names if they are few, else the first two and how many more."""
+    labels = [entry.label for entry in rivals]
+    if len(labels) > _FEW:
+        return f"{', '.join(labels[: _FEW - 1])} and {len(labels) - _FEW + 1} more"
+    return " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
+
+
 def _speed(run: RunResult, *, would: bool = False) -> Html:
     """`decodes … tok/s with the first token after …`, as far as the run has these."""
     rate, first_s = run.summary.decode_tokens_per_s, run.summary.ttft_s
@@ -49,7 +65,9 @@ def _speed(run: RunResult, *, would: bool = False) -> Html:
         return join(["would give " if would else "gives ", first])
     verb = ("would decode" if would else "decodes") if rate else ("would put out" if would else "puts out")
     speed = tag("strong", f"{number(rate or run.summary.tokens_per_s)} tok/s")
-    return join([f"{verb} ", speed] if first_s is None else [f"{verb} ", speed, " with ", first])
+    found = run.ranges.get("decode_tokens_per_s" if rate else "tokens_per_s")
+    likely = None if found is None or would else f" ({number_range(found)})"
+    return join([f"{verb} ", speed, likely] if first_s is None else [f"{verb} ", speed, likely, " with ", first])
 
 
 def _lead(best: RunResult, second: Entry) -> str:
