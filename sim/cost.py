@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import origins
-from sim.curve import read_curve
+from sim.curve import read_points
 from sim.errors import InputError
-from sim.kernel_cost import KernelCost, OpSize
+from sim.kernel_cost import COMPUTE, Floats, KernelCost, OpSize, Sizes, sizes_of
 from sim.machine import Link, Machine, Stack
 from sim.model import MoEModel
 from sim.op_classes import OpClasses, block_classes, op_classes, routed
 from sim.precision import Precisions
+from sim.price_columns import OpCost, PriceColumns, Prices
 from sim.schedule import HOST, Kind, Lane, Ops, Schedule
 
-_COMPUTE = (Kind.ATTENTION, Kind.GATE, Kind.EXPERT, Kind.COMBINE, Kind.HEAD)
 _TRANSFER = (Kind.LOAD, Kind.UNLOAD, Kind.SEND, Kind.READ)
 _MOST_KNOWN = 1 << 14  # prices: longer runs forget them now and then, for contexts grow without end
 _FEW = 64  # ops: so many are sooner looked up one by one than sorted
@@ -44,22 +44,6 @@ class Costs:
         return Costs(
             self.duration_s[part], self.dispatch_s[part], self.handoff_s[part], self.demand[part], self.capacities
         )
-
-
-@dataclass(frozen=True)
-class OpCost:
-    """Seconds at full speed of one op and what it draws from each capacity, in units a second.
-
-    Of its demand, `held` is what it occupies for as long as it takes (a core); the rest is traffic.
-    `origin` names the measurement behind the seconds (a kernel of a device, a link), `spread` their relative spread
-    (IQR / median): ops of one origin err together.
-    """
-
-    seconds: float
-    demand: tuple[float, ...]
-    held: tuple[float, ...] = ()
-    origin: str = ""
-    spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +87,7 @@ class CostModel:
         self.machine = machine
         self.asked = False
         self.warnings: dict[str, None] = {}
-        self._model, self._stack = model, machine.stack(stack)
+        self._model, self._precisions, self._stack = model, precisions, machine.stack(stack)
         self._kernels = KernelCost(machine, model, precisions, self._stack, self.warnings)
         self._known: dict[tuple[Kind, str, OpSize], OpCost] = {}
         self._alike: dict[tuple[str, *tuple[int, ...]], OpCost] = {}
@@ -139,8 +123,10 @@ class CostModel:
     def price(self, ops: Ops, lanes: tuple[Lane, ...], classes: OpClasses) -> Priced:
         """Price each class of a block of ops."""
         names = [lane.name for lane in lanes]
-        priced = [self._price(ops, op, names[ops.lane[op]]) for op in classes.first.tolist()]
-        return self._priced(ops, names, classes, priced)
+        prices = Prices.empty(len(classes), len(self.capacities))
+        for group in classes.groups(ops, self._model, self._precisions):
+            prices.set(group.members, self._price(group.kind, names[group.lane], group.like, group.sizes))
+        return self._priced(ops, names, classes, prices)
 
     def _one_by_one(self, ops: Ops, lanes: tuple[Lane, ...]) -> Priced:
         names = [lane.name for lane in lanes]
@@ -149,22 +135,21 @@ class CostModel:
         rows = zip(*(column.tolist() for column in (*columns, ops.size_bytes)), strict=True)
         priced = [self._like(ops, op, names[row[1]], row) for op, row in enumerate(rows)]
         each = np.arange(len(ops))
-        return self._priced(ops, names, OpClasses(each, each), priced)
+        return self._priced(ops, names, OpClasses(each, each), Prices.of(priced, len(self.capacities)))
 
-    def _priced(self, ops: Ops, names: list[str], classes: OpClasses, priced: list[OpCost]) -> Priced:
+    def _priced(self, ops: Ops, names: list[str], classes: OpClasses, prices: Prices) -> Priced:
         first = classes.first
-        numbers = {name: i for i, name in enumerate(dict.fromkeys(cost.origin for cost in priced))}
         return Priced(
             classes=classes,
             stated_s=ops.stated_s,
-            seconds=np.array([cost.seconds for cost in priced], np.float64),
+            seconds=prices.seconds,
             dispatch_s=self._dispatch_s[ops.kind[first]] / np.where(routed(ops)[first], self._kernels.share(0), 1),
             handoff_s=np.array([self.handoff_s(name) for name in names], np.float64)[ops.lane[first]],
-            demand=np.array([cost.demand for cost in priced], np.float64).reshape(len(priced), len(self.capacities)),
-            held=np.array([cost.held for cost in priced], np.float64).reshape(len(priced), len(self.capacities)),
-            origin=np.array([numbers[cost.origin] for cost in priced], np.intp),
-            spread=np.array([cost.spread for cost in priced], np.float64),
-            origins=tuple(numbers),
+            demand=prices.demand,
+            held=prices.held,
+            origin=prices.origin,
+            spread=prices.spread,
+            origins=tuple(prices.origins),
             stack_spread=self._stack.spread,  # type: ignore[arg-type]  # its keys are some strings
             capacities=self.capacities,
             capacity_spread=tuple(self.machine.capacity_spread.get(name, {}) for name in self.machine.capacities),
@@ -176,7 +161,8 @@ class CostModel:
         key = (kind, lane, work)
         if key not in self._known:
             _make_room(self._known)
-            self._known[key] = self._cost(kind, lane, work)
+            priced = self._price(kind, lane, work, sizes_of(self._model, self._precisions, kind, [work]))
+            self._known[key] = priced.one()
         return self._known[key]
 
     def dispatch_s(self, kind: Kind) -> float:
@@ -196,19 +182,20 @@ class CostModel:
         known = self._alike.get((lane, *row))
         if known is None:
             _make_room(self._alike)
-            known = self._alike[(lane, *row)] = self._price(ops, op, lane)
+            sizes = (ops.layer, ops.expert, ops.tokens, ops.context, ops.sequences, ops.size_bytes)
+            size = OpSize(*(int(column[op]) for column in sizes))
+            known = self._alike[(lane, *row)] = self.op(Kind(ops.kind[op]), lane, size)
         return known
 
-    def _price(self, ops: Ops, op: int, lane: str) -> OpCost:
-        sizes = (ops.layer, ops.expert, ops.tokens, ops.context, ops.sequences, ops.size_bytes)
-        return self.op(Kind(ops.kind[op]), lane, OpSize(*(int(column[op]) for column in sizes)))
-
-    def _cost(self, kind: Kind, lane: str, work: OpSize) -> OpCost:
-        none = (0.0,) * len(self.capacities)
+    def _price(self, kind: Kind, lane: str, like: OpSize, sizes: Sizes) -> PriceColumns:
+        """What ops cost that differ in their sizes only."""
+        n, capacities = len(sizes.tokens), self.machine.capacities
+        none = np.zeros((n, len(capacities)))
         if kind == Kind.WAIT:
-            return OpCost(self._stack.sync_s, none, none, origins.SYNC, self._stack.spread.get("sync", 0.0))
-        if kind not in _COMPUTE and kind not in _TRANSFER:
-            return OpCost(0.0, none, none, origins.SOFTWARE)
+            spread = np.full(n, self._stack.spread.get("sync", 0.0))
+            return PriceColumns(np.full(n, self._stack.sync_s), spread, none, none, [origins.SYNC] * n)
+        if kind not in COMPUTE and kind not in _TRANSFER:
+            return PriceColumns(np.zeros(n), np.zeros(n), none, none, [origins.SOFTWARE] * n)
         if lane not in self.machine.lanes:
             raise InputError(
                 f"machine {self.machine.name} has no such lane",
@@ -217,21 +204,22 @@ class CostModel:
                 remedy=f"it has {', '.join(self.machine.lanes)}",
             )
         profile = self.machine.lanes[lane]
+        origin: Sequence[str]
         if kind in _TRANSFER:
             link = self._link(kind, lane)
-            seconds, spread = self._copy_s(link, work.size_bytes)
-            moved, traffic = float(work.size_bytes), link.traffic
-            origin = origins.of_link(self.machine, link)
+            seconds, spread = self._copy_s(link, sizes.size_bytes)
+            moved, traffic = sizes.size_bytes.astype(np.float64), link.traffic
+            origin = [origins.of_link(self.machine, link)] * n
         else:
-            seconds, moved, spread, origin = self._kernels.cost(profile.device, kind, work)
-            traffic = self.machine.devices[profile.device].traffic
-        rate = moved / seconds if seconds else 0.0
-        held = tuple(min(most, profile.uses.get(name, 0.0)) for name, most in self.machine.capacities.items())
-        demand = (
-            min(most, profile.uses.get(name, 0.0) + traffic.get(name, 0.0) * rate)  # alone, an op is at full speed
-            for name, most in self.machine.capacities.items()
-        )
-        return OpCost(seconds, tuple(demand), held, origin, spread)
+            seconds, spread, origin = self._kernels.cost(profile.device, kind, like, sizes)
+            moved, traffic = sizes.read_bytes, self.machine.devices[profile.device].traffic
+        rate = np.divide(moved, seconds, out=np.zeros(n), where=seconds > 0)
+        held, demand = none.copy(), none.copy()
+        for c, (name, most) in enumerate(capacities.items()):
+            used = profile.uses.get(name, 0.0)
+            held[:, c] = min(most, used)
+            demand[:, c] = np.minimum(most, used + traffic.get(name, 0.0) * rate)  # alone, an op is at full speed
+        return PriceColumns(seconds, spread, demand, held, origin)
 
     def _link(self, kind: Kind, lane: str) -> Link:
         """The link behind a transfer lane: `….h2d`, `….d2h`, or storage; copies as the stack makes them."""
@@ -247,12 +235,11 @@ class CostModel:
             remedy="choose a stack whose copies the machine file knows, or add the link",
         )
 
-    def _copy_s(self, link: Link, size_bytes: int) -> tuple[float, float]:
+    def _copy_s(self, link: Link, size_bytes: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Seconds and their spread."""
-        reading = read_curve(link.curve, size_bytes)
-        if size_bytes > link.curve.x[-1]:
+        if size_bytes.max() > link.curve.x[-1]:
             self.warnings[f"{link.direction} copies above {link.curve.x[-1]:.3g} bytes are extrapolated"] = None
-        return reading.seconds, reading.spread
+        return read_points(link.curve, size_bytes.astype(np.float64))
 
 
 def _make_room(known: dict[Any, OpCost]) -> None:

@@ -1,13 +1,15 @@
-"""Seconds of one kernel: read from a table of its exact shape, else from the machine's roofline."""
+"""Seconds of kernels: read from tables of their exact shape, else from the machine's roofline."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim import origins
-from sim.curve import read_curve
+from sim.curve import read_points
 from sim.errors import InputError
 from sim.machine import Kernel, Machine, Roofline, Stack
 from sim.model import MoEModel
@@ -15,6 +17,9 @@ from sim.precision import Precisions
 from sim.schedule import Kind
 from sim.shapes import Shape, kernel_precision, kernel_shape
 from sim.work import work
+
+COMPUTE = (Kind.ATTENTION, Kind.GATE, Kind.EXPERT, Kind.COMBINE, Kind.HEAD)
+Floats = NDArray[np.float64]
 
 
 class OpSize(NamedTuple):
@@ -27,17 +32,29 @@ class OpSize(NamedTuple):
     sequences: int = 1
     size_bytes: int = 0
 
+    @property
+    def prefill(self) -> bool:
+        """Whether it runs on several tokens of a sequence."""
+        return self.tokens > self.sequences
 
-class KernelPrice(NamedTuple):
-    """Seconds at full speed, the bytes read meanwhile, the relative spread (IQR / median) of the seconds.
 
-    `origin` is the measurement that they rest on.
-    """
+class Sizes(NamedTuple):
+    """The sizes of ops that differ in nothing else, and what they read and compute; see `sim.work`."""
 
-    seconds: float
-    read_bytes: float
-    spread: float
-    origin: str
+    tokens: NDArray[np.int64]
+    context: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+    size_bytes: NDArray[np.int64]
+    read_bytes: Floats
+    flop: Floats
+
+
+class KernelPrices(NamedTuple):
+    """Seconds at full speed, the relative spread (IQR / median) of them, and the measurement that each rests on."""
+
+    seconds: Floats
+    spread: Floats
+    origin: Sequence[str]
 
 
 class KernelCost:
@@ -54,30 +71,28 @@ class KernelCost:
                 key = (kernel.device, kernel.kind, phase, kernel.shape, kernel.precision)
                 self._tables.setdefault(key, []).append(kernel)
 
-    def cost(self, device: str, kind: Kind, size: OpSize) -> KernelPrice:
-        """What one kernel costs; raises InputError if the machine cannot tell."""
+    def cost(self, device: str, kind: Kind, like: OpSize, sizes: Sizes) -> KernelPrices:
+        """What kernels cost that are `like` one in layer, expert and phase; InputError if the machine cannot tell."""
         name = kind.name.lower()
-        need = work(
-            self._model, name, size.layer, expert=size.expert, tokens=size.tokens, context=size.context,
-            sequences=size.sequences, precisions=self._precisions,
-        )  # fmt: skip
-        precision = kernel_precision(self._precisions, name, size.expert)
-        phase = "prefill" if size.tokens > size.sequences else "decode"
-        shape = kernel_shape(self._model, name, size.layer, size.expert)
+        precision = kernel_precision(self._precisions, name, like.expert)
+        phase = "prefill" if like.prefill else "decode"
+        shape = kernel_shape(self._model, name, like.layer, like.expert)
         tables = self._tables.get((device, name, phase, shape, precision))
-        origin = origins.of_kernel(device, name)
         if tables:
-            seconds, spread = self._measured(tables, name, phase, size)
+            seconds, spread = self._measured(tables, name, phase, sizes)
+            origin = [origins.of_kernel(device, name)] * len(seconds)
         else:
             line = self._roofline(device, name, precision)
-            fixed_s = line.fixed_s / self.share(size.expert) if kind == Kind.EXPERT else line.fixed_s
-            bytes_s, flop_s = need.read_bytes / line.bytes_per_s, need.flop / line.flop_per_s
-            seconds, spread = fixed_s + max(bytes_s, flop_s), _line_spread(line, fixed_s, bytes_s, flop_s)
-            bound: origins.Bound = "flop" if flop_s > max(bytes_s, fixed_s) else "bytes"
-            origin = origins.of_roofline(self._machine, device, name, bound)
+            fixed_s = line.fixed_s / self.share(like.expert) if kind == Kind.EXPERT else line.fixed_s
+            bytes_s, flop_s = sizes.read_bytes / line.bytes_per_s, sizes.flop / line.flop_per_s
+            seconds = fixed_s + np.maximum(bytes_s, flop_s)
+            spread = _line_spread(line, fixed_s, bytes_s, flop_s)
+            by_flop = flop_s > np.maximum(bytes_s, fixed_s)
+            of_bytes, of_flop = (origins.of_roofline(self._machine, device, name, bound) for bound in origins.BOUNDS)
+            origin = [of_flop if flop else of_bytes for flop in by_flop.tolist()]
             if self._machine.origin == "measured":
                 self._warnings[f"{device} {name} of shape {shape} in {precision} was not measured: roofline"] = None
-        return KernelPrice(seconds * self._slowdown(device, name, precision), need.read_bytes, spread, origin)
+        return KernelPrices(seconds * self._slowdown(device, name, precision), spread, origin)
 
     def _slowdown(self, device: str, kind: str, precision: str) -> float:
         for key in (f"{device}.{kind}.{precision}", f"{device}.{kind}"):
@@ -95,21 +110,20 @@ class KernelCost:
         """Experts that one launch serves: a token's k, if the stack groups a layer's routed experts."""
         return self._model.top_k if self._stack.grouped_experts and expert >= 0 else 1
 
-    def _measured(self, tables: list[Kernel], kind: str, phase: str, size: OpSize) -> tuple[float, float]:
+    def _measured(self, tables: list[Kernel], kind: str, phase: str, sizes: Sizes) -> tuple[Floats, Floats]:
         """Seconds and their spread, off the table; a prefill of several prompts is priced as one after the other."""
-        repeats = size.sequences if kind == "attention" and phase == "prefill" else 1
-        x = size.tokens / repeats
-        readings = [(kernel.context or 0.0, read_curve(kernel.curve, x)) for kernel in tables]
+        repeats = sizes.sequences if kind == "attention" and phase == "prefill" else np.ones_like(sizes.sequences)
+        x = sizes.tokens / repeats
+        tables = sorted(tables, key=lambda kernel: kernel.context or 0.0)
+        contexts = np.array([kernel.context or 0.0 for kernel in tables])
+        seconds, spread = np.array([read_points(kernel.curve, x) for kernel in tables]).swapaxes(0, 1)
         measured = min(kernel.curve.x[-1] for kernel in tables)
-        if x > measured:
+        if x.max() > measured:
             self._warnings[f"{tables[0].device} {kind} above {measured:g} tokens is extrapolated"] = None
-        readings.sort(key=lambda pair: pair[0])
-        contexts = [context for context, _ in readings]
-        seconds = [reading.seconds for _, reading in readings]
-        if size.context > contexts[-1] > 0:
+        if sizes.context.max() > contexts[-1] > 0:
             self._warnings[f"{tables[0].device} {kind} beyond a context of {contexts[-1]:g} is extrapolated"] = None
-        nearest = min(readings, key=lambda pair: abs(pair[0] - size.context))[1]
-        return repeats * _along(contexts, seconds, size.context), nearest.spread
+        nearest = np.abs(contexts[:, None] - sizes.context).argmin(axis=0)
+        return repeats * _along(contexts, seconds, sizes.context), spread[nearest, np.arange(len(x))]
 
     def _roofline(self, device: str, kind: str, precision: str) -> Roofline:
         """The line of this precision, else of all, else of another one with a warning."""
@@ -132,20 +146,39 @@ class KernelCost:
         )
 
 
-def _line_spread(line: Roofline, fixed_s: float, bytes_s: float, flop_s: float) -> float:
+def sizes_of(model: MoEModel, precisions: Precisions, kind: Kind, ops: Sequence[OpSize]) -> Sizes:
+    """Sizes of ops of one kind as columns; what is no compute neither reads nor computes.
+
+    Raises ScheduleError for a compute op that cannot exist.
+    """
+    needs = [(0.0, 0.0)] * len(ops)
+    if kind in COMPUTE:
+        name = kind.name.lower()
+        needs = [
+            work(model, name, op.layer, expert=op.expert, tokens=op.tokens, context=op.context,
+                 sequences=op.sequences, precisions=precisions)
+            for op in ops
+        ]  # fmt: skip
+    tokens, context, sequences, size_bytes = np.array([op[2:] for op in ops], np.int64).T
+    read_bytes, flop = np.array(needs, np.float64).T
+    return Sizes(tokens, context, sequences, size_bytes, read_bytes, flop)
+
+
+def _line_spread(line: Roofline, fixed_s: float, bytes_s: Floats, flop_s: Floats) -> Floats:
     """The spread of a roofline's seconds: its parts err together, each by its own spread."""
     flop, fixed = (line.spread if each is None else each for each in (line.flop_spread, line.fixed_spread))
-    paced_s, paced = (bytes_s, line.spread) if bytes_s >= flop_s else (flop_s, flop)
+    paced_s, paced = np.maximum(bytes_s, flop_s), np.where(bytes_s >= flop_s, line.spread, flop)
     total_s = fixed_s + paced_s
-    return (fixed_s * fixed + paced_s * paced) / total_s if total_s else 0.0
+    return np.divide(fixed_s * fixed + paced_s * paced, total_s, out=np.zeros_like(total_s), where=total_s > 0)
 
 
-def _along(contexts: list[float], seconds: list[float], context: float) -> float:
-    """Interpolate over context, as `read_curve` does over tokens: flat below the first, the last slope above."""
-    if len(contexts) == 1 or context <= contexts[0]:
-        return seconds[0]
-    i = min(int(np.searchsorted(contexts, context)), len(contexts) - 1)
-    slope = (seconds[i] - seconds[i - 1]) / (contexts[i] - contexts[i - 1])
-    if context > contexts[-1]:
-        slope = max(0.0, slope)
-    return seconds[i - 1] + slope * (context - contexts[i - 1])
+def _along(contexts: Floats, seconds: Floats, context: NDArray[np.int64]) -> Floats:
+    """Interpolate `seconds` [context, op] over context, as tokens are: flat below the first, the last slope above."""
+    if len(contexts) == 1:
+        return np.asarray(seconds[0])
+    i = np.clip(np.searchsorted(contexts, context), 1, len(contexts) - 1)
+    each = np.arange(len(context))
+    low, high = seconds[i - 1, each], seconds[i, each]
+    slope = (high - low) / (contexts[i] - contexts[i - 1])
+    slope = np.where(context > contexts[-1], np.maximum(0.0, slope), slope)
+    return np.where(context <= contexts[0], seconds[0], low + slope * (context - contexts[i - 1]))

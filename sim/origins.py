@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from sim.machine import Link, Machine
 
@@ -11,6 +11,7 @@ SYNC: Final = "sync"
 HANDOFF: Final = "handoff"
 SOFTWARE: Final = "software"  # whose seconds a strategy states
 Bound = Literal["bytes", "flop"]
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
 
 
 def of_kernel(device: str, kind: str) -> str:
@@ -35,11 +36,10 @@ def of_link(machine: Machine, link: Link) -> str:
 
 def of_machine(machine: Machine) -> list[str]:
     """All origins of a machine's prices and capacities."""
-    bounds: tuple[Bound, ...] = ("bytes", "flop")
     return list(
         dict.fromkeys([
             *(of_kernel(kernel.device, kernel.kind) for kernel in machine.kernels),
-            *(of_roofline(machine, line.device, line.kind, bound) for line in machine.rooflines for bound in bounds),
+            *(of_roofline(machine, line.device, line.kind, bound) for line in machine.rooflines for bound in BOUNDS),
             *(of_link(machine, link) for link in machine.links),
             *(origin for spreads in machine.capacity_spread.values() for origin in spreads),
             *(DISPATCH, SYNC, HANDOFF, SOFTWARE),

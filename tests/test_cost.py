@@ -168,11 +168,9 @@ def test_equal_ops_are_priced_once() -> None:
         p.attention(0)
         p.attention(1)
     costs = tiny_costs()
-    priced: list[OpSize] = []
-    inner = costs.op
-    costs.op = lambda kind, lane, work: priced.append(work) or inner(kind, lane, work)  # type: ignore[method-assign,func-returns-value]
-    costs.of(p.schedule().ops, default_lanes())
-    assert len(priced) == 1
+    schedule = p.schedule()
+    priced = costs.price(schedule.ops, schedule.lanes, schedule.classes)
+    assert len(priced.seconds) == 1
 
 
 def test_grouped_experts_share_launches_and_fixed_time_but_neither_bytes_nor_flop() -> None:

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from sim.cost import CostModel
 from sim.errors import InputError
-from sim.kernel_cost import KernelCost, OpSize
+from sim.kernel_cost import KernelCost, OpSize, sizes_of
 from sim.model import MoEModel
 from sim.op_classes import block_classes
 from sim.precision import Precisions
+from sim.program import GPU
 from sim.schedule import Kind
 from sim.shapes import kernel_shape
 from sim.work import work
@@ -38,10 +40,11 @@ class Pricer:
     def __init__(self, model: MoEModel | None = None, precisions: Precisions = BF16, **parts: Any) -> None:
         self.warnings: dict[str, None] = {}
         machine = tiny_machine(**parts)
-        self._cost = KernelCost(machine, model or tiny_model(), precisions, machine.stack(), self.warnings)
+        self._of = model or tiny_model(), precisions
+        self._cost = KernelCost(machine, *self._of, machine.stack(), self.warnings)
 
     def __call__(self, kind: Kind, size: OpSize, device: str = "gpu") -> float:
-        return self._cost.cost(device, kind, size)[0]
+        return float(self._cost.cost(device, kind, size, sizes_of(*self._of, kind, [size])).seconds[0])
 
 
 def test_the_roofline_is_the_fixed_cost_and_the_slower_of_bytes_and_flop() -> None:
@@ -95,9 +98,13 @@ def test_more_tokens_than_measured_are_extrapolated_with_a_warning() -> None:
 
 
 def test_the_bytes_read_are_those_of_the_work_also_where_seconds_come_from_a_table() -> None:
-    machine = tiny_machine(kernels=[kernel(x=[1], seconds=[0.1])])
-    cost = KernelCost(machine, tiny_model(), BF16, machine.stack(), {})
-    assert cost.cost("gpu", Kind.EXPERT, OpSize(0, 1, tokens=1))[:2] == (0.1, EXPERT_BYTES + 2 * 20)
+    machine = tiny_machine(
+        kernels=[kernel(x=[1], seconds=[0.1])],
+        devices={"gpu": {"traffic": {"dram": 1.0}}, "cpu": {}, "link": {}, "storage": {}},
+        capacities={"dram": 1e9},
+    )
+    cost = CostModel(machine, tiny_model(), BF16).op(Kind.EXPERT, GPU, OpSize(0, 1, tokens=1))
+    assert (cost.seconds, cost.demand) == (0.1, ((EXPERT_BYTES + 2 * 20) / 0.1,))
 
 
 def test_a_table_counts_for_its_exact_shape_device_and_precision_only() -> None:
