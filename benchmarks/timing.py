@@ -18,12 +18,19 @@ class Rate:
     high: float
 
 
-def rate(name: str, items: int, run: Callable[[], object], *, repeats: int = 5) -> Rate:
+def rate(
+    name: str,
+    items: int,
+    run: Callable[[], object],
+    *,
+    repeats: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Rate:  # fmt: skip
     """Run once to warm up, then `repeats` times; `items` is what one run handles."""
     run()
     rates = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         run()
-        rates.append(items / (time.perf_counter() - start))
+        rates.append(items / (clock() - start))
     return Rate(name, statistics.median(rates), min(rates), max(rates))

@@ -1,4 +1,7 @@
-"""LFU, LFU-DA and window: policies that sort by a count, and among equals by the last use."""
+"""LFU, LFU-DA and window: policies that sort by a count, and among equals by the last use.
+
+A heap holds an entry for each rank that a key was given; those that are outdated are dropped when they are met.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from numba import njit
 
 from sim.planning.kernels.book import LFUDA, NOBODY, WINDOWED, Book
 from sim.policies.window import WINDOW
+from sim.replay.kernels.heap import drop_first, drop_outdated, put
+
+_RANKS, _KEYS, _ASIDE = 0, 1, 2
 
 
 @njit(cache=True)
@@ -15,9 +21,9 @@ def use(book: Book, key: int, turn: int) -> None:
     if book.policy == WINDOWED:
         row.visits |= 1 << _visit(book, key // book.n_experts, turn)
     row.count += 1
-    row.rank = row.count + (cache.memory if book.policy == LFUDA else 0)
     cache.clock += 1
     row.used_at = cache.clock
+    _rank(book, key, row.count + (cache.memory if book.policy == LFUDA else 0))
 
 
 @njit(cache=True)
@@ -33,27 +39,48 @@ def _visit(book: Book, number: int, turn: int) -> int:
             if row.visits & bit:
                 row.visits ^= bit
                 row.count -= 1
-                row.rank = row.count
+                if row.rank != NOBODY:
+                    _rank(book, other, row.count)
     return int(block.visits % WINDOW)
+
+
+@njit(cache=True)
+def _rank(book: Book, key: int, count: int) -> None:
+    row, number = book.keys[key], key // book.span
+    row.rank = count << 32 | row.used_at
+    heap = book.heap[:, number * book.heap_room : (number + 1) * book.heap_room]
+    cache = book.caches[number]
+    if cache.entries == book.heap_room:
+        cache.entries = drop_outdated(heap[_RANKS], heap[_KEYS], cache.entries, book.keys["rank"])
+    cache.entries = put(heap[_RANKS], heap[_KEYS], cache.entries, row.rank, key)
 
 
 @njit(cache=True)
 def remove(book: Book, key: int) -> None:
     """Of LFU-DA, who leaves takes its count along and sets the age."""
+    row = book.keys[key]
     if book.policy == LFUDA:
-        book.caches[key // book.span].memory = book.keys[key].rank
-        book.keys[key].count = 0
+        book.caches[key // book.span].memory = row.rank >> 32
+        row.count = 0
+    row.rank = NOBODY
 
 
 @njit(cache=True)
 def victim(book: Book, entering: int, turn: int) -> int:
-    """The lowest of the residents that need not stay, or NOBODY: a look at all keys of the cache."""
-    first = entering // book.span * book.span
-    best, rank, used_at = NOBODY, 0, 0
-    for key in range(first, first + book.span):
-        row = book.keys[key]
-        if not row.resident or row.kept == turn:
-            continue
-        if best == NOBODY or row.rank < rank or (row.rank == rank and row.used_at < used_at):
-            best, rank, used_at = key, row.rank, row.used_at
-    return best
+    """The lowest of those that need not stay, or NOBODY; those that must are laid aside meanwhile."""
+    number = entering // book.span
+    cache, heap = book.caches[number], book.heap[:, number * book.heap_room : (number + 1) * book.heap_room]
+    aside, found = 0, NOBODY
+    while cache.entries:
+        key = heap[_KEYS, 0]
+        if book.keys[key].rank == heap[_RANKS, 0]:
+            if book.keys[key].kept != turn:
+                found = key
+                break
+            heap[_ASIDE, aside] = key
+            aside += 1
+        cache.entries = drop_first(heap[_RANKS], heap[_KEYS], cache.entries)
+    for place in range(aside):
+        key = heap[_ASIDE, place]
+        cache.entries = put(heap[_RANKS], heap[_KEYS], cache.entries, book.keys[key].rank, key)
+    return found
