@@ -52,6 +52,7 @@ def host_machine(
         },
         lanes=_lanes(cores),
         capacities={"dram": shared.bytes_per_s} | dict.fromkeys(_shared_cores(cores), 1.0),
+        capacity_spread={"dram": {"dram shared": shared.spread}},
         links=tuple(copies),
         kernels=tuple(tables),
         rooflines=tuple(fit_rooflines(measured_points(kernels, samples), source)),
@@ -118,7 +119,10 @@ def measured_points(kernels: KernelPlan, samples: Samples) -> list[Measured]:
 def stack_of(
     samples: Samples, source: str, copies: Literal["pinned", "pageable"] = "pinned", prefix: str = ""
 ) -> Stack:
-    """Medians of what the executor's own host loop, waits and lanes took; of the samples whose names begin so."""
+    """Medians of what the executor's own host loop, waits and lanes took; of the samples whose names begin so.
+
+    A spread is that of the samples of one op, in the median over its kinds, though most of it evens out over a run.
+    """
     samples = {name.removeprefix(prefix): seconds for name, seconds in samples.items() if name.startswith(prefix)}
 
     def median_of(prefix: str) -> dict[str, float]:
@@ -128,11 +132,16 @@ def stack_of(
             if name.startswith(prefix)
         }
 
+    def spread_of(prefix: str) -> float:
+        of = [Figure.of(seconds).spread for name, seconds in samples.items() if name.startswith(prefix)]
+        return float(np.median(of)) if of else 0.0
+
     dispatch = median_of("dispatch ")
     return Stack(
         dispatch_s=dispatch | {"default": float(np.median(list(dispatch.values())))},
         sync_s=float(np.median(samples["sync"])),
         handoff_s=median_of("handoff "),
         copies=copies,
+        spread={"dispatch": spread_of("dispatch "), "sync": spread_of("sync"), "handoff": spread_of("handoff ")},
         source=source,
     )

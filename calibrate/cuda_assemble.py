@@ -54,6 +54,7 @@ def cuda_machine(
         devices={"gpu": Device(), "cpu": Device(traffic={"dram": 1.0}), "link": Device(), "storage": Device()},
         lanes={lane.name: LaneProfile(device=DEVICE_OF[lane.name]) for lane in default_lanes()},
         capacities={"dram": dram.bytes_per_s, "link": link.bytes_per_s},
+        capacity_spread={"dram": {"dram shared": dram.spread}, "link": {"link shared": link.spread}},
         links=tuple(copies),
         kernels=tuple(tables),
         rooflines=tuple(fit_rooflines(measured_points(kernels, samples), source)),

@@ -60,7 +60,8 @@ def _fit(points: list[Measured], most_fixed_s: float, source: str) -> Roofline:
         key=lambda fit: fit.cost,
     )
     fixed, per_byte, per_flop = np.exp(fitted.x)
-    error = float(np.median(np.abs(np.expm1(misfit(fitted.x)))))
+    off = np.abs(misfit(fitted.x))
+    error = float(np.median(np.expm1(off)))
     first = points[0]
     return Roofline(
         device=first.device,
@@ -69,5 +70,6 @@ def _fit(points: list[Measured], most_fixed_s: float, source: str) -> Roofline:
         bytes_per_s=1 / per_byte,
         flop_per_s=1 / per_flop,
         fixed_s=fixed,
+        spread=2 * float(np.median(off)),  # half of the points lie so far off, either way
         source=f"{source}; roofline fitted to {len(points)} points, median error {error:.1%}",
     )

@@ -105,6 +105,12 @@ class Shared:
     bytes_per_s: float
     slowdowns: dict[str, tuple[float, float]]
 
+    @property
+    def spread(self) -> float:
+        """How far off the capacity may be: half of the pairs are explained worse, either way; 0 if there is none."""
+        off = [abs(np.log(measured / explained)) for measured, explained in self.slowdowns.values()]
+        return 2 * float(np.median(off)) if off else 0.0
+
 
 def fit_shared(samples: Samples, moved_bytes: Mapping[str, float], cores: Mapping[str, int]) -> Shared:
     """The memory bandwidth that the host backend's lanes share. Pairs on one core tell nothing about memory.

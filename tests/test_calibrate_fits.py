@@ -35,6 +35,16 @@ def test_the_shared_capacity_is_found_from_the_slowdowns(capacity: float) -> Non
         assert explained == pytest.approx(measured, rel=0.01)
 
 
+def test_the_spread_of_a_capacity_is_that_of_its_misfit() -> None:
+    exact = fit_shared(contended(25.0), MOVED, APART)
+    assert exact.spread < 0.02
+    samples = contended(25.0)
+    for i, name in enumerate(name for name in list(samples) if "nobody" not in name):
+        samples[name] = [seconds * (1.2 if i % 2 else 1 / 1.2) for seconds in samples[name]]
+    assert fit_shared(samples, MOVED, APART).spread == pytest.approx(2 * np.log(1.2), rel=0.15)
+    assert fit_shared(contended(25.0), MOVED, dict.fromkeys(APART, 0)).spread == 0.0
+
+
 def test_pairs_that_do_not_slow_each_other_share_nothing() -> None:
     shared = fit_shared(contended(1000.0), MOVED, APART)
     assert all(explained == pytest.approx(1.0) for _, explained in shared.slowdowns.values())
