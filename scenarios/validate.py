@@ -17,6 +17,8 @@ from sim.condition import condition
 from sim.cost import CostModel
 from sim.engine import simulate
 from sim.files import write_text
+from sim.intervals import DRAWS, LEVEL, Range, drawn_speeds, ranges_of
+from sim.noise import names_of, normals
 from sim.schedule import Schedule
 from sim.timeline import Timeline
 
@@ -26,7 +28,10 @@ Execute = Callable[[Schedule], Sequence[Timeline]]
 
 @dataclass(frozen=True)
 class Validated:
-    """One schedule, predicted and measured; `warnings` are what the prediction had to extrapolate."""
+    """One schedule, predicted and measured; `warnings` are what the prediction had to extrapolate.
+
+    `range_s` is that of the predicted makespan, of this very schedule: what is executed decides nothing anew.
+    """
 
     scenario: str
     label: str
@@ -34,6 +39,12 @@ class Validated:
     comparison: Comparison
     warnings: tuple[str, ...]
     condition: float | None = None  # speed of memory around the runs over that during calibration
+    range_s: Range | None = None
+
+    @property
+    def covered(self) -> bool | None:
+        """Whether the measured makespan lies within the range; None if there is none."""
+        return None if self.range_s is None else self.range_s.low <= self.comparison.measured_s <= self.range_s.high
 
     @property
     def steady(self) -> bool:
@@ -64,7 +75,8 @@ class KindShare:
 class Validation:
     """All schedules of a suite. `prefill_error` and `decode_error` are medians over schedules of the median absolute
     error of their steps. `tau` is the mean over scenarios of Kendall's tau among their strategies; a pair of
-    strategies is clear if their measured times differ by more than the repeats of either.
+    strategies is clear if their measured times differ by more than the repeats of either. `coverage` is the
+    share of measured times within the range of the prediction, which should be `level`.
     """
 
     title: str
@@ -82,6 +94,10 @@ class Validation:
     kinds: tuple[KindShare, ...]
     steady_schedules: int
     steady_median_error: float | None
+    coverage: float | None = None
+    steady_coverage: float | None = None
+    median_width: float | None = None  # of the ranges, over the prediction
+    level: float = LEVEL
 
     def to_json(self) -> str:
         """The text of validation.json."""
@@ -132,6 +148,9 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
         kinds=_kinds(schedules),
         steady_schedules=len(steady),
         steady_median_error=float(np.median(steady)) if steady else None,
+        coverage=_coverage(schedules),
+        steady_coverage=_coverage([each for each in schedules if each.steady]),
+        median_width=_median_width(schedules),
     )
 
 
@@ -148,7 +167,29 @@ def _validate(case: Case, entry: Entry, execute: Execute) -> Validated:
         comparison=compare(predicted, runs[0], runs[1:]),
         warnings=tuple(costs.warnings),
         condition=float(np.median(found)) if found else None,
+        range_s=makespan_range(schedule, costs),
     )
+
+
+def makespan_range(schedule: Schedule, costs: CostModel) -> Range | None:
+    """The range of the makespan of this very schedule, whether or not its strategy would decide otherwise elsewhere."""
+    priced = costs.price(schedule.ops, schedule.lanes, schedule.classes)
+    drawn = drawn_speeds(schedule, priced, normals(names_of(priced), DRAWS))
+    return ranges_of(drawn).get("makespan_s")
+
+
+def _coverage(schedules: Sequence[Validated]) -> float | None:
+    told = [each.covered for each in schedules if each.covered is not None]
+    return float(np.mean(told)) if told else None
+
+
+def _median_width(schedules: Sequence[Validated]) -> float | None:
+    widths = [
+        (each.range_s.high - each.range_s.low) / each.comparison.predicted_s
+        for each in schedules
+        if each.range_s is not None and each.comparison.predicted_s
+    ]
+    return float(np.median(widths)) if widths else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from scenarios.table import new_table, number, percent, seconds, terminal
-from scenarios.validate import STEADY, Validation
+from scenarios.table import new_table, number, percent, seconds, seconds_range, terminal
+from scenarios.validate import STEADY, Validated, Validation
 
 MEDIAN_TARGET, P95_TARGET = 0.06, 0.15
 
@@ -30,6 +30,7 @@ def verdict(found: Validation) -> list[str]:
         f"end-to-end error of {len(found.schedules)} schedules: median {tenths(found.median_error)} "
         f"(target {percent(MEDIAN_TARGET)}), p95 {tenths(found.p95_error)} (target {percent(P95_TARGET)}), "
         f"worst {tenths(found.worst_error)}{spread}",
+        *_covered(found),
         *_drift(found),
         f"ranking: {found.right_pairs} of {found.clear_pairs} pairs whose measured gap exceeds the spread are in "
         f"order; Kendall's tau {tau}",
@@ -37,6 +38,17 @@ def verdict(found: Validation) -> list[str]:
         f"in sum {signed(worst.error)}",
         f"step by step: median |error| of prefill {tenths(found.prefill_error)}, "
         f"of decode {tenths(found.decode_error)}",
+    ]
+
+
+def _covered(found: Validation) -> list[str]:
+    """Whether the ranges hold what they should, where there are some."""
+    if found.coverage is None:
+        return []
+    steady = "" if found.steady_coverage is None else f"; {percent(found.steady_coverage)} while memory was steady"
+    return [
+        f"coverage: {percent(found.coverage)} of the measured times lie within the range of the prediction "
+        f"(should be {percent(found.level)}), whose median width is {percent(found.median_width)} of it{steady}"
     ]
 
 
@@ -66,13 +78,26 @@ def _print_schedules(console: Console, found: Validation) -> None:
     table = new_table(f"{found.title} on {found.machine}")
     for header in ("scenario", "strategy"):
         table.add_column(header, no_wrap=True)
-    headers = ("ops", "predicted", "measured", "error", "spread", "memory", "|step error| p50", "p95", "bytes", "hits")
+    headers = (
+        "ops",
+        "predicted",
+        "range",
+        "measured",
+        "error",
+        "spread",
+        "memory",
+        "|step error| p50",
+        "p95",
+        "bytes",
+        "hits",
+    )
     for header in headers:
         table.add_column(header, justify="right")
     for each in found.schedules:
         c = each.comparison
         table.add_row(
-            each.scenario, each.label, str(each.n_ops), seconds(c.predicted_s), seconds(c.measured_s), signed(c.error),
+            each.scenario, each.label, str(each.n_ops), seconds(c.predicted_s), _range(each), seconds(c.measured_s),
+            signed(c.error),
             tenths(c.repeat_spread), _times(each.condition), tenths(c.steps.median), tenths(c.steps.p95),
             _same(c.bytes_equal), _same(c.hits_equal),
         )  # fmt: skip
@@ -91,6 +116,11 @@ def _print_kinds(console: Console, found: Validation) -> None:
             kind.kind, kind.lane, number(kind.predicted_s), number(kind.measured_s), signed(kind.error), share
         )
     console.print(table)
+
+
+def _range(each: Validated) -> str:
+    """The range of a prediction, marked where what was measured lies outside."""
+    return seconds_range(each.range_s) + ("" if each.covered is not False else " !")
 
 
 def _times(condition: float | None) -> str:

@@ -11,6 +11,7 @@ from scenarios.validation_table import print_validation, verdict
 from sim.cost import costs_of
 from sim.engine import simulate
 from sim.errors import InputError
+from sim.machine import Machine
 from sim.schedule import Kind, Schedule
 from sim.timeline import Timeline, Times
 from tests.scenario_files import machine, read_json, write_files
@@ -46,6 +47,28 @@ def test_errors_are_predicted_over_measured_and_spreads_those_of_the_repeats(tmp
     assert all(each.comparison.error == pytest.approx(1 / 1.25 - 1) for each in found.schedules)
 
 
+def test_coverage_is_the_share_of_measured_times_within_the_ranges(tmp_path: Path) -> None:
+    def uncertain(spread: float) -> Machine:
+        lines = [line.model_copy(update={"spread": spread}) for line in machine().rooflines]
+        curves = [link.curve.model_copy(update={"spread": (spread,) * 2}) for link in machine().links]
+        links = [link.model_copy(update={"curve": c}) for link, c in zip(machine().links, curves, strict=True)]
+        return machine().model_copy(update={"rooflines": tuple(lines), "links": tuple(links)})
+
+    path = write_files(tmp_path)
+
+    def validated(spread: float, factor: float) -> Validation:
+        uncertain(spread).save(tmp_path / "machine.json")
+        return validate_suite("s", [load_scenario(path)], slower(factor, factor), progress=lambda text, share: None)
+
+    near, far = validated(0.2, 1.05), validated(0.02, 1.05)
+    assert (near.coverage, far.coverage) == (1, 0)
+    assert near.median_width is not None
+    assert 0.1 < near.median_width < 2 * 1.645 * 0.2 / 1.349 * 1.05
+    assert "coverage: 100 % of the measured times lie within the range" in "\n".join(verdict(near))
+    assert [each.covered for each in far.schedules] == [False] * 8
+    assert all(each.range_s is not None and each.range_s.low < each.range_s.high for each in far.schedules)
+
+
 def test_the_kind_that_was_mispredicted_is_named(tmp_path: Path) -> None:
     def slow_copies(schedule: Schedule) -> list[Timeline]:
         exact = simulate(schedule, costs_of(schedule, machine()))
@@ -60,7 +83,7 @@ def test_the_kind_that_was_mispredicted_is_named(tmp_path: Path) -> None:
     assert (worst.kind, worst.lane) == ("load", "gpu0.h2d")
     assert worst.share_of_error == pytest.approx(1)
     assert worst.error == pytest.approx(-0.5)
-    assert "load on gpu0.h2d, 100 % of what was mispredicted, in sum -50.0 %" in verdict(found)[2]
+    assert "load on gpu0.h2d, 100 % of what was mispredicted, in sum -50.0 %" in "\n".join(verdict(found))
 
 
 def test_what_is_kept_says_the_same(tmp_path: Path) -> None:

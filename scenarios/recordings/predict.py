@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from scenarios.recordings.store import Recording, recordings_in
-from scenarios.validate import Validated, Validation, sum_up
+from scenarios.validate import Validated, Validation, makespan_range, sum_up
 from sim.compare import compare
 from sim.condition import condition
 from sim.cost import CostModel
@@ -30,6 +30,7 @@ def predicted(recording: Recording, machine: Machine) -> Validated:
         comparison=replace(found, repeat_spread=recording.spread, runs=len(recording.makespans_s)),
         warnings=tuple(costs.warnings),
         condition=float(np.median(speeds)) if speeds else None,
+        range_s=makespan_range(schedule, costs),
     )
 
 
