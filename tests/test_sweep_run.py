@@ -18,7 +18,7 @@ from scenarios.sweeping.points import Grid, chunks
 from scenarios.sweeping.run import points_of, run_sweep
 from scenarios.sweeping.shared import Shared
 from scenarios.sweeping.store import Store
-from sim.errors import InputError
+from sim.errors import FormatError, InputError
 from tests.sweeps import SCENARIO, VARY, Counting, small_sweep, swept
 
 SEARCH: dict[str, Any] = {
@@ -213,6 +213,18 @@ def test_another_sweep_or_a_changed_file_is_refused_in_a_folder_that_is_taken(tm
     manifest.write_text("{")
     with pytest.raises(InputError, match="cannot be read"):
         swept(small_sweep(tmp_path), folder)
+
+
+def test_a_damaged_part_is_named_and_can_be_done_again(tmp_path: Path) -> None:
+    sweep, out = small_sweep(tmp_path, **MANY), tmp_path / "out"
+    interrupted(sweep, out, after=4)
+    part = min((out / "parts").glob("0*.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(FormatError, match=rf"{part.name}: is damaged: .*; delete it"):
+        resumed(sweep, out)
+    part.unlink()
+    resumed(sweep, out)
+    assert len(Store(out, sweep).rows()) == 96
 
 
 def test_two_at_once_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,10 @@ import pytest
 
 from scenarios.json_schema import sweep_schema
 from scenarios.sweeping.axes import Axis, axis_of, number_in
+from scenarios.sweeping.figures import FIGURES
 from scenarios.sweeping.load import load_sweep
-from scenarios.sweeping.spec import SpanSpec
+from scenarios.sweeping.points import Grid, plans
+from scenarios.sweeping.spec import SpanSpec, SweepSpec
 from sim.errors import InputError
 from tests.sweeps import SCENARIO, VARY, small_sweep, write_sweep
 
@@ -115,6 +118,30 @@ def test_the_scenario_may_be_a_file_beside_or_a_bundled_one(tmp_path: Path) -> N
     vary = {"cache": [4]}
     assert small_sweep(tmp_path, scenario="scenario.yaml", vary=vary).n_strategies == 8
     assert small_sweep(tmp_path, scenario="quickstart", vary=vary).n_strategies == 12
+
+
+def test_the_bundled_sweep_is_the_one_that_the_documents_speak_of() -> None:
+    sweep = load_sweep("mixtral")
+    points = Grid(sweep.axes)
+    assert (len(points), len(plans(sweep.axes, points)), sweep.warnings) == (10_000, 100, ())
+    assert [load_sweep("mixtral").ground.scenario_at(points[i]).spec.cache for i in (0, -1 + len(points))] == [
+        "10%",
+        "50%",
+    ]
+
+
+def test_the_documents_own_sweep_is_accepted(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    example = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    path = tmp_path / "my.yaml"
+    path.write_text(example[1], encoding="utf-8")
+    assert load_sweep(path).warnings == ()
+
+
+def test_the_document_explains_every_field_and_figure() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    assert [name for name in (*SweepSpec.model_fields, *FIGURES) if f"`{name}`" not in text] == []
 
 
 def test_what_a_folder_is_claimed_for_changes_with_all_that_counts(tmp_path: Path) -> None:

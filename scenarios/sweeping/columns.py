@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scenarios.sweeping.axes import Axis
 from scenarios.sweeping.figures import FIGURES
 from scenarios.sweeping.points import Choices
+from sim.errors import FormatError
 from sim.files import replacing
 
 if TYPE_CHECKING:
@@ -69,6 +70,18 @@ def write(path: Path, table: pa.Table) -> None:
 
     with replacing(path) as draft:
         parquet.write_table(table, draft, compression="zstd", row_group_size=1 << 17, version="2.6")
+
+
+def read(path: Path, names: list[str] | None = None) -> pa.Table:
+    """Read all columns or some; raises FormatError if the file is damaged."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path, columns=names)
+    except (pa.ArrowException, OSError) as error:
+        remedy = "delete it: what was in it will be done again"
+        raise FormatError(f"is damaged: {error}", file=path, remedy=remedy) from error
 
 
 def table(rows: Sequence[Row], axes: Sequence[Axis]) -> pa.Table:

@@ -76,12 +76,11 @@ class Store:
 
     def _all(self, names: list[str] | None = None) -> pa.Table:
         import pyarrow as pa
-        from pyarrow import parquet
 
         if self.table.is_file():
-            return parquet.read_table(self.table, columns=names)
+            return columns.read(self.table, names)
         empty = columns.schema(self._sweep.axes).empty_table()
-        parts = (parquet.read_table(path, columns=names) for path in self._files())
+        parts = (columns.read(path, names) for path in self._files())
         found = pa.concat_tables([empty.select(names) if names else empty, *parts])
         return found.take(np.argsort(found["point"].to_numpy(), kind="stable")).combine_chunks()
 

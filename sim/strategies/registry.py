@@ -91,7 +91,7 @@ def make_strategy(name: str, **knobs: Any) -> Strategy:
             near = get_close_matches(knob, known, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
             raise InputError(f"{name} has no such knob", field=f"strategies.{knob}", value=value, remedy=remedy)
-        _check_value(name, knob, value, known[knob].type)
+        _check_value(name, knob, value)
     return strategies()[name](**knobs)
 
 
@@ -102,7 +102,12 @@ def knobs_of(name: str) -> dict[str, Knob]:
         near = get_close_matches(str(name), known, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
         raise InputError("unknown strategy", field="strategies.name", value=name, remedy=remedy)
-    init = known[name].__init__
+    return dict(_knobs(known[name]))
+
+
+@cache
+def _knobs(strategy: type[Strategy]) -> dict[str, Knob]:
+    init = strategy.__init__
     hints = get_type_hints(init, include_extras=True)
     return {
         parameter.name: Knob(hints.get(parameter.name, Any), parameter.default)
@@ -111,9 +116,14 @@ def knobs_of(name: str) -> dict[str, Knob]:
     }
 
 
-def _check_value(name: str, knob: str, value: object, annotation: Any) -> None:
+@cache
+def _adapter(strategy: type[Strategy], knob: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_knobs(strategy)[knob].type)
+
+
+def _check_value(name: str, knob: str, value: object) -> None:
     try:
-        TypeAdapter(annotation).validate_python(value, strict=True)
+        _adapter(strategies()[name], knob).validate_python(value, strict=True)
     except ValidationError as error:
         remedy = error.errors(include_url=False)[0]["msg"].replace("Input should", "it must")
         raise InputError(f"{name} cannot take this", field=f"strategies.{knob}", value=value, remedy=remedy) from error
