@@ -141,8 +141,7 @@ class Bounder:
         model_ops = self.needs.model_ops
         own, gpu_rate = read[model_ops], _best_rate(read[model_ops], self.costs.duration_s[model_ops])
         experts = read[self.needs.op]
-        gpu_s, cpu_s = (use_cost[:, 0][self.use_class] for use_cost in (self._gpu_cost, self._cpu_cost))
-        gpu_rate, cpu_rate = max(gpu_rate, _best_rate(experts, gpu_s)), _best_rate(experts, cpu_s)
+        gpu_rate, cpu_rate = max(gpu_rate, _best_rate(experts, self.gpu_s)), _best_rate(experts, self.cpu_s)
         if not gpu_rate:
             return 0.0
         return max(float(own.sum()) / gpu_rate, float(own.sum() + experts.sum()) / (gpu_rate + cpu_rate))
@@ -181,8 +180,7 @@ class Bounder:
         The gate and a shared expert may run while the CPU computes.
         """
         n = self.needs
-        kind, seconds = self.schedule.ops.kind[n.model_ops], self.costs.duration_s[n.model_ops]
-        inside = (n.visit_of >= 0) & np.isin(kind, (Kind.GATE, Kind.EXPERT))
+        seconds, inside = self.costs.duration_s[n.model_ops], n.visit_of >= 0
         own_s = np.bincount(n.visit_of[inside], seconds[inside], n.n_visits).astype(np.float64)
         outside_s = float(seconds[~inside].sum())
         group: NDArray[np.int64] = np.zeros(n.n_visits, np.int64)
@@ -195,6 +193,18 @@ class Bounder:
             uses = np.bincount(n.visit[self.use_class == number], minlength=n.n_visits)
             _, group = np.unique(group * (uses.max() + 1) + uses, return_inverse=True)
         return group, own_s, outside_s
+
+    @property
+    def gpu_s(self) -> Floats:
+        """Seconds of each use on the GPU."""
+        seconds: Floats = self._gpu_cost[self.use_class, 0]
+        return seconds
+
+    @property
+    def cpu_s(self) -> Floats:
+        """Seconds of each use on the CPU; infinite where it cannot run experts."""
+        seconds: Floats = self._cpu_cost[self.use_class, 0]
+        return seconds
 
     @cached_property
     def use_class(self) -> NDArray[np.intp]:

@@ -19,11 +19,13 @@ class Needs:
     `model_ops` are ops of the schedule: one of each kind for a block of a step (a second gate on a guess is not
     needed). A visit is one MoE block of one step, numbered in order; a use is one routed expert of a visit, however
     many tokens it has: `visit`, `layer`, `expert`, `tokens`, `sequences` and `op` (one that runs it) are [use], in
-    order of visits. `visit_of` [model op] is -1 where the op belongs to no visit.
+    order of visits. A model op is part of a visit (gate, shared expert: `visit_of` [model op], else -1), or comes when
+    `visits_before` of them are over.
     """
 
     model_ops: NDArray[np.intp]
     visit_of: NDArray[np.intp]
+    visits_before: NDArray[np.intp]
     n_visits: int
     visit: NDArray[np.intp]
     layer: NDArray[np.int64]
@@ -44,15 +46,18 @@ def needs(schedule: Schedule) -> Needs:
     block = ops.step.astype(np.int64) * n_layers + ops.layer  # a number for each block of each step
     routed = np.flatnonzero((ops.kind == Kind.EXPERT) & (ops.expert >= 0))
     model_ops = _once(ops, np.flatnonzero(np.isin(ops.kind, _MODEL_KINDS) | _own_ffn(ops)), block)
-    of_moe = np.isin(ops.layer[model_ops], schedule.model.moe_layers) & (ops.kind[model_ops] != Kind.HEAD)
-    visits = np.unique(np.concatenate((block[model_ops[of_moe]], block[routed])))
+    kind, at = ops.kind[model_ops], block[model_ops]
+    inside = np.isin(ops.layer[model_ops], schedule.model.moe_layers) & np.isin(kind, (Kind.GATE, Kind.EXPERT))
+    visits = np.unique(np.concatenate((at[inside], block[routed])))
+    after = np.isin(kind, (Kind.COMBINE, Kind.HEAD))
     use, first, which = np.unique(
         block[routed] * schedule.model.n_experts + ops.expert[routed], return_index=True, return_inverse=True
     )
     op = routed[first]
     return Needs(
         model_ops=model_ops,
-        visit_of=np.where(of_moe, np.searchsorted(visits, block[model_ops]), -1),
+        visit_of=np.where(inside, np.searchsorted(visits, at), -1),
+        visits_before=np.searchsorted(visits, at + after),
         n_visits=len(visits),
         visit=np.searchsorted(visits, block[op]),
         layer=ops.layer[op].astype(np.int64),
