@@ -12,6 +12,7 @@ from scenarios.commands import (
     calibrate,
     crossover,
     execute,
+    explore,
     listing,
     measure,
     papers,
@@ -61,6 +62,7 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("crossover")(crossover.crossover)
 app.command("execute")(execute.execute)
 app.command("sweep")(sweep.sweep)
+app.command("explore")(explore.explore)
 app.command("validate")(validate.validate)
 app.command("measure")(measure.measure)
 app.command("recordings")(recordings.recordings)
