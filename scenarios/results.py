@@ -62,6 +62,7 @@ class RunResult:
     ranges: dict[str, Range] = field(default_factory=dict)
     drawn: Drawn = field(default_factory=dict)
     ranges_made: RangesMade | None = None
+    streamed: bool = False  # its ops were not kept: schedule and timeline have none
 
     @property
     def loaded_gb_per_token(self) -> float:
@@ -76,6 +77,7 @@ class RunResult:
             "knobs": self.knobs,
             "cached_experts": self.cached,
             "fits": self.fits,
+            "streamed": self.streamed,
             "warnings": list(self.warnings),
             "loaded_gb_per_token": self.loaded_gb_per_token,
             "summary": self.summary.to_dict(),

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from scenarios.load import ScenarioFile
 from scenarios.predictors import make_predictor
 from scenarios.processes import map_in_processes
 from scenarios.resolve import Case, Entry, resolve
 from scenarios.results import RunResult, ScenarioResult
+from scenarios.streaming import can_stream, layer_passes, nothing_timed, streams, tokens_told
 from sim.cost import CostModel
-from sim.metrics import summarise
-from sim.plan import plan
+from sim.metrics import Summary, summarise
+from sim.plan import plan, plan_windows
 from sim.planning.compiled import Prepared
 from sim.predict import Predictor
 from sim.retime import EngineName, retime
 from sim.schedule import Schedule
-from sim.workload import steps
+from sim.stream import stream
+from sim.timeline import Timeline
 
+_Planned = TypeVar("_Planned")
 WORTH_PROCESSES = 20_000  # layer passes: some two seconds, several times what starting processes takes
 
 
 def run_scenario(
-    file: ScenarioFile, *, jobs: int = 1, progress: Callable[[str], None] = lambda text: None
-) -> ScenarioResult:
+    file: ScenarioFile, *, jobs: int = 1, streamed: bool | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> ScenarioResult:  # fmt: skip
     """Plan and simulate all strategies of a scenario; raises InputError if it asks for what cannot be.
 
     With `jobs`, so many processes share the work if there is enough of it. They import the main module anew, which
-    must therefore be importable without side effects.
+    must therefore be importable without side effects. With `streamed` the strategies run one after the other, in
+    memory that does not grow with the run; None: if they would not fit into memory otherwise.
     """
     progress("reading")
     case = resolve(file)
+    if streams(file, case, jobs, streamed):
+        return streamed_case(file, case, progress)
     jobs = min(jobs, len(case.entries)) if len(case.entries) * layer_passes(case) > WORTH_PROCESSES else 1
     runs = []
     progress(_so_far(case, 0))
@@ -39,6 +47,31 @@ def run_scenario(
         for run in map_in_processes(partial(run_entry, case), case.entries, jobs):
             runs.append(run)
             progress(_so_far(case, len(runs)))
+    return scenario_result(case, runs)
+
+
+def streamed_case(
+    file: ScenarioFile, case: Case, progress: Callable[[str], None] = lambda text: None
+) -> ScenarioResult:
+    """Stream every strategy of a case, and run whole what cannot be streamed.
+
+    One after the other, in this process: a trace that is mapped need not travel.
+    """
+    runs: list[RunResult] = []
+    with file.at():
+        for entry in case.entries:
+            so_far = _so_far(case, len(runs))
+            progress(so_far)
+            if can_stream(entry):
+                runs.append(stream_entry(case, entry, tokens_told(case, so_far, progress)))
+            else:
+                runs.append(run_entry(case, entry))
+    progress(_so_far(case, len(runs)))
+    return scenario_result(case, runs)
+
+
+def scenario_result(case: Case, runs: Sequence[RunResult]) -> ScenarioResult:
+    """All that is told of a scenario."""
     return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(runs))
 
 
@@ -46,6 +79,14 @@ def run_entry(case: Case, entry: Entry, engine: EngineName = "fast") -> RunResul
     """Plan, simulate and sum up one strategy."""
     costs = costs_of_entry(case, entry)
     return time_entry(case, entry, plan_entry(case, entry, costs), costs, engine)
+
+
+def stream_entry(case: Case, entry: Entry, progress: Callable[[int], None] = lambda tokens: None) -> RunResult:
+    """The same in windows, no op of which is kept; `progress` is told how many tokens have been run."""
+    costs = costs_of_entry(case, entry)
+    planned = _plan_with(plan_windows, case, entry, costs)
+    summary = stream(planned, costs, progress)
+    return _run_result(entry, costs, nothing_timed(planned), summary, streamed=True)
 
 
 def costs_of_entry(case: Case, entry: Entry) -> CostModel:
@@ -58,24 +99,35 @@ def time_entry(
 ) -> RunResult:
     """Time and sum up what a strategy decided: on this machine, or on another one if the schedule is portable."""
     timeline = retime(schedule, costs.of_schedule(schedule), engine)
+    return _run_result(entry, costs, timeline, summarise(timeline))
+
+
+def _run_result(
+    entry: Entry, costs: CostModel, timeline: Timeline, summary: Summary, *, streamed: bool = False
+) -> RunResult:
     return RunResult(
         label=entry.spec.title,
         strategy=entry.spec.name,
         knobs=entry.spec.knobs,
         cached=entry.fit.cached,
-        schedule=schedule,
+        schedule=timeline.schedule,
         timeline=timeline,
-        summary=summarise(timeline),
+        summary=summary,
         footprint=entry.fit.gpu,
         host_footprint=entry.fit.host,
         fits=entry.fit.fits,
         warnings=(*entry.fit.warnings, *costs.warnings),
+        streamed=streamed,
     )
 
 
 def plan_entry(case: Case, entry: Entry, costs: CostModel, prepared: Prepared | None = None) -> Schedule:
     """What one strategy decides; `prepared` is what it shares with other plans, if that is at hand (see `plan`)."""
-    return plan(
+    return _plan_with(partial(plan, prepared=prepared), case, entry, costs)
+
+
+def _plan_with(planner: Callable[..., _Planned], case: Case, entry: Entry, costs: CostModel) -> _Planned:
+    return planner(
         entry.strategy(),
         case.model,
         case.precisions,
@@ -87,7 +139,6 @@ def plan_entry(case: Case, entry: Entry, costs: CostModel, prepared: Prepared | 
         predictor=predictor_of(case, entry),
         costs=costs,
         seed=case.spec.seed,
-        prepared=prepared,
     )
 
 
@@ -95,11 +146,6 @@ def predictor_of(case: Case, entry: Entry) -> Predictor | None:
     """A fresh predictor for one strategy, if it has one; raises InputError if it cannot be trained."""
     named = entry.predictor
     return None if named is None else make_predictor(named, case.model, case.spec.seed, case.calibration)
-
-
-def layer_passes(case: Case) -> int:
-    """Blocks that one strategy runs through."""
-    return sum(1 for _ in steps(case.trace, case.spec.batch)) * case.model.n_layers
 
 
 def _so_far(case: Case, done: int) -> str:

@@ -12,7 +12,8 @@ from scenarios.load import ScenarioFile
 from scenarios.processes import map_in_processes
 from scenarios.resolve import Case, Entry, reseeded, resolve
 from scenarios.results import RangesMade, RunResult, ScenarioResult
-from scenarios.run import WORTH_PROCESSES, costs_of_entry, layer_passes, plan_entry, run_scenario, time_entry
+from scenarios.run import WORTH_PROCESSES, costs_of_entry, plan_entry, run_scenario, streamed_case, time_entry
+from scenarios.streaming import layer_passes, streams
 from sim import origins
 from sim.intervals import DRAWS, LEVEL, Drawn, collected, drawn_speeds, ranges_of
 from sim.metrics import Speeds, speeds
@@ -50,20 +51,21 @@ def effort(case: Case, seeds: int | None = None, draws: int = DRAWS) -> Effort:
 
 
 def run_with_ranges(
-    file: ScenarioFile, *, seeds: int | None = None, draws: int = DRAWS, jobs: int = 1,
+    file: ScenarioFile, *, seeds: int | None = None, draws: int = DRAWS, jobs: int = 1, streamed: bool | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ScenarioResult:  # fmt: skip
     """Run a scenario as `scenarios.run.run_scenario` does, with a range for every speed of every strategy.
 
     `draws` computers take turns with the scenario's seed and, where requests are synthetic, `seeds` further ones, each
     of which costs a plan (default: what `effort` says). Draw number i is one computer and one seed for all strategies
-    alike, so that they can be compared draw by draw.
+    alike, so that they can be compared draw by draw. Streamed runs have no ranges.
     """
     if (slow := slow_because()) is not None:
-        result = run_scenario(file, jobs=jobs, progress=progress)
-        return replace(result, runs=tuple(_without(run, slow) for run in result.runs))
+        return _all_without(run_scenario(file, jobs=jobs, streamed=streamed, progress=progress), slow)
     progress("reading")
     case = resolve(file)
+    if streams(file, case, jobs, streamed):
+        return _all_without(streamed_case(file, case, progress), "streamed runs keep nothing that could be drawn again")
     of = effort(case, seeds, draws)
     cases = (case, *(reseeded(case, file, case.spec.seed + i) for i in range(1, of.seeds + 1)))
     tasks = [(turn, number) for turn in range(len(cases)) for number in range(len(case.entries))]
@@ -128,6 +130,10 @@ def _with_ranges(run: RunResult, drawn: Drawn, seeds: tuple[int, ...]) -> RunRes
         planned_anew=not run.schedule.clock_free,
     )
     return replace(run, ranges=ranges_of(drawn), drawn=drawn, ranges_made=made)
+
+
+def _all_without(result: ScenarioResult, why: str) -> ScenarioResult:
+    return replace(result, runs=tuple(_without(run, why) for run in result.runs))
 
 
 def _without(run: RunResult, why: str) -> RunResult:

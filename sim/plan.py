@@ -67,11 +67,7 @@ def plan_windows(
 
     What the planner holds does not grow with the trace. Raises InputError for a strategy that knows the whole run.
     """
-    if strategy.needs_future:
-        raise InputError(
-            "knows the whole run, and so cannot be streamed", field="strategies.name", value=strategy.name,
-            remedy="leave it out, or do not stream",
-        )  # fmt: skip
+    check_windows(type(strategy))
     world = _world(
         strategy, model, precisions, trace, cached, batch, popularity, calibration, predictor, costs, seed
     )  # fmt: skip
@@ -123,6 +119,15 @@ def _learned(world: World, account: list[dict[str, Any]]) -> dict[str, Any]:
     """What a strategy asked of the predictor and of the machine's prices, for the Schedule's meta data."""
     weighed = world.costs is not None and world.costs.asked
     return ({"prediction": account} if account else {}) | ({"weighed_prices": True} if weighed else {})
+
+
+def check_windows(strategy: type[Strategy]) -> None:
+    """Raise InputError for a strategy that cannot be planned in windows."""
+    if strategy.needs_future:
+        raise InputError(
+            "knows the whole run, and so cannot be streamed", field="strategies.name", value=strategy.name,
+            remedy="leave it out, or do not stream",
+        )  # fmt: skip
 
 
 def check_trace(trace: RoutingTrace, model: MoEModel) -> None:

@@ -39,6 +39,16 @@ def steps(trace: RoutingTrace, batch: int) -> Iterator[Step]:
         yield from _lock_step(trace, np.arange(first, min(first + batch, trace.n_sequences)))
 
 
+def count_steps(trace: RoutingTrace, batch: int) -> int:
+    """How many passes `steps` yields, without walking through them."""
+    if not trace.n_sequences:
+        return 0
+    starts = np.arange(0, trace.n_sequences, batch)
+    outputs = np.diff(trace.offsets) - trace.prompt_tokens
+    prefills = np.maximum.reduceat(trace.prompt_tokens > 0, starts)
+    return int(prefills.sum() + np.maximum.reduceat(outputs, starts).sum())
+
+
 def _lock_step(trace: RoutingTrace, group: NDArray[np.int64]) -> Iterator[Step]:
     starts, prompts = trace.offsets[group], trace.prompt_tokens[group]
     outputs = trace.offsets[group + 1] - starts - prompts

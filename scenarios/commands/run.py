@@ -33,6 +33,10 @@ def run(
             "--seeds", min=0, help="Further seeds that ranges are made from; default: 4, fewer if that is slow."
         ),
     ] = None,
+    stream: Annotated[
+        bool | None,
+        typer.Option("--stream/--no-stream", help="Keep no ops and draw no timeline; default: where memory is short."),
+    ] = None,
 ) -> None:
     """Plan and simulate every strategy of a scenario and compare them in a table, or in DIR/report.html."""
     from scenarios.load import load_scenario
@@ -45,15 +49,18 @@ def run(
 
     if save_schedules and out is None:
         raise InputError("says what to write, but not where", field="--save-schedules", remedy="add --out DIR")
+    if save_schedules and stream:
+        raise InputError("streamed runs keep no schedule", field="--save-schedules", remedy="leave out one of the two")
+    stream = False if save_schedules else stream
     if out is not None:
         check_folder(out)
     file = load_scenario(scenario, machine=machine, seed=seed)
     with progress_line() as say:
         jobs = jobs or os.cpu_count() or 1
         result = (
-            run_with_ranges(file, seeds=seeds, jobs=jobs, progress=say)
+            run_with_ranges(file, seeds=seeds, jobs=jobs, streamed=stream, progress=say)
             if ranges
-            else run_scenario(file, jobs=jobs, progress=say)
+            else run_scenario(file, jobs=jobs, streamed=stream, progress=say)
         )
         if out is not None:
             say("writing the report")

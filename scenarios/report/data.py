@@ -22,7 +22,7 @@ def data(entries: Sequence[Entry]) -> dict[str, Any]:
 
     The bars of all Gantt views are kept to a budget: with very many strategies, the last ones have none.
     """
-    most_bars = min(_MOST_BARS, max(_FEWEST_BARS, _BAR_BUDGET // (2 * len(entries))))
+    most_bars = min(_MOST_BARS, max(_FEWEST_BARS, _BAR_BUDGET // (2 * max(1, len(entries)))))
     left = _BAR_BUDGET
     runs = []
     for entry in entries:

@@ -64,12 +64,13 @@ def render(result: ScenarioResult) -> str:
         footer=join([_footer(result)]),
         css=palette.css() + "".join(asset(name) for name in _STYLES),
         plotly=get_plotlyjs(),
-        data=embed_json(data(entries)),
+        data=embed_json(data([entry for entry in entries if not entry.run.streamed])),
         js="".join(asset(name) for name in _SCRIPTS),
     )
 
 
 def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]:
+    kept = [entry for entry in entries if not entry.run.streamed]
     decodes = any(step.phase == Phase.DECODE for run in result.runs for step in run.schedule.steps)
     return [
         Section("comparison", "Comparison", _whiskers(entries), comparison(entries)),
@@ -78,13 +79,15 @@ def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]
             "time",
             "Where the time goes",
             "How much of the run each lane is busy, and what with. Lanes work side by side: the fullest sets the pace.",
-            where_time_goes(entries),
+            where_time_goes(kept) if kept else None,
         ),
         Section(
             "timeline",
             "Timeline",
-            "All operations of a few steps, lane by lane. Drag to zoom, double-click for all; tap a reason to hide it.",
-            Html(asset("gantt.html")),
+            "All operations of a few steps, lane by lane. Drag to zoom, double-click for all; tap a reason to hide it."
+            if kept
+            else None,
+            join([Html(asset("gantt.html")) if kept else None, _not_kept(entries)]),
         ),
         Section(
             "latency",
@@ -105,6 +108,16 @@ def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]
 def _whiskers(entries: Sequence[Entry]) -> str | None:
     made = ranges_made([entry.run for entry in entries])
     return None if made is None else f"Whiskers hold {made}."
+
+
+def _not_kept(entries: Sequence[Entry]) -> Html | None:
+    """What is to be said of runs whose ops were not kept; None if there are none."""
+    labels = [entry.label for entry in entries if entry.run.streamed]
+    if not labels:
+        return None
+    why = "streamed: they were summed up op by op while they ran, and nothing of them is left to draw."
+    who = "All strategies" if len(labels) == len(entries) else ", ".join(labels)
+    return tag("p", f"{who} were {why}", class_="streamed")
 
 
 def _markup(section: Section) -> Html:
