@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.balance import Balance, Task, balance
-from sim.cost import CostModel, OpCost
+from sim.cost import CostModel
 from sim.errors import InputError
 from sim.kernel_cost import OpSize
 from sim.least_loads import least_misses
 from sim.needs import needs
+from sim.price_columns import OpCost
 from sim.program import CPU, GPU, H2D
 from sim.schedule import Kind, Schedule
 from sim.work import work

@@ -66,9 +66,9 @@ class Summary:
 
 def summarise(timeline: Timeline) -> Summary:
     """The numbers of one Timeline."""
-    schedule = timeline.schedule
+    schedule, cancelled = timeline.schedule, timeline.times.cancelled
     return summary_of(
-        tally(schedule.ops, timeline.times.cancelled),
+        tally(schedule.ops, cancelled) if cancelled.any() else schedule.facts.tally,
         _phases(schedule, timeline.step_end_s),
         timeline.makespan_s,
         {lane.name: timeline.busy_s(lane.name) for lane in schedule.lanes},

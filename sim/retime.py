@@ -12,7 +12,7 @@ from sim.compiler import without_compiler
 from sim.cost import Costs
 from sim.engine import simulate
 from sim.schedule import Kind, Schedule
-from sim.timeline import StepEnds, Timeline, Times
+from sim.timeline import Timeline, Times
 
 if TYPE_CHECKING:
     from sim.retiming.fifo import Codes, Numbers
@@ -66,7 +66,7 @@ class Retimer:
 
     def step_ends(self, costs: Costs) -> NDArray[np.float64]:
         """End of each step, as `Timeline.step_end_s`."""
-        return self._step_ends.of(self.times(costs).end_s)
+        return self._schedule.facts.step_ends.of(self.times(costs).end_s)
 
     def _scarce(self, costs: Costs) -> NDArray[np.intp]:
         """The capacities of which the lanes together may demand more than there is."""
@@ -119,7 +119,3 @@ class Retimer:
     @cached_property
     def _ops_of_lane(self) -> list[NDArray[np.intp]]:
         return [np.flatnonzero(self._schedule.ops.lane == lane) for lane in range(len(self._schedule.lanes))]
-
-    @cached_property
-    def _step_ends(self) -> StepEnds:
-        return StepEnds(self._schedule)

@@ -18,6 +18,7 @@ from sim.precision import Precisions
 from sim.schedule_check import check_schedule
 
 if TYPE_CHECKING:
+    from sim.facts import Facts
     from sim.op_classes import OpClasses
 
 FORMAT_VERSION = 1
@@ -176,6 +177,17 @@ class Schedule:
         from sim.op_classes import op_classes  # here, for that module imports this one
 
         return op_classes(self.ops, self.model)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What metrics need of it, on whatever machine."""
+        from sim.facts import Facts  # here, for that module imports this one
+
+        return Facts(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what was found out of them is found out again."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @property
     def portable(self) -> bool:

@@ -71,24 +71,32 @@ class Timeline:
     @cached_property
     def step_end_s(self) -> NDArray[np.float64]:
         """End of each step: of its head op, which yields the token, or else of its last op to end."""
-        return StepEnds(self.schedule).of(self.times.end_s)
+        return self.schedule.facts.step_ends.of(self.times.end_s)
 
     def busy_s(self, lane: str) -> float:
         """Seconds in which the lane works; the host's include dispatching and leave out waiting."""
-        ops, times = self.schedule.ops, self.times
-        mine = ops.lane == self.schedule.lane_index[lane]
-        worked = mine & (ops.kind != Kind.WAIT)
-        busy = float((times.end_s - times.start_s)[worked].sum())
-        return busy + self.dispatch_s if self.schedule.lane_index[lane] == 0 else busy
+        return float(self._busy_s[self.schedule.lane_index[lane]])
+
+    @cached_property
+    def _busy_s(self) -> NDArray[np.float64]:
+        """The same of all lanes [lane]."""
+        lane, n_lanes = self.schedule.facts.working, len(self.schedule.lanes)
+        worked = self.times.end_s - self.times.start_s
+        busy = np.bincount(lane, weights=worked, minlength=n_lanes)[:n_lanes].astype(np.float64)
+        busy[0] += self.dispatch_s
+        return busy
 
     @cached_property
     def dispatch_s(self) -> float:
         """Seconds that the host spends dispatching, as simulated or as measured."""
-        ops, times = self.schedule.ops, self.times
-        host = ops.lane == 0
-        free = np.where(host, times.end_s, times.dispatched_s)  # when the host turns to the next op
-        before = np.concatenate(([0.0], free[:-1]))
-        return float(np.maximum(times.dispatched_s - before, 0.0).sum())
+        if not len(self.times):
+            return 0.0
+        dispatched, of_host = self.times.dispatched_s, self.schedule.facts.of_host
+        free = dispatched.copy()  # when the host turns to the next op
+        free[of_host] = self.times.end_s[of_host]
+        gaps = dispatched - np.roll(free, 1)
+        gaps[0] = dispatched[0]
+        return float(np.maximum(gaps, 0.0, out=gaps).sum())
 
     def save(self, path: str | Path) -> None:
         """Write the times as one Arrow file, atomically; the schedule is saved by itself."""

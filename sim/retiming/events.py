@@ -30,8 +30,9 @@ from sim.schedule import Kind
 
 _WAIT, _CANCEL = int(Kind.WAIT), int(Kind.CANCEL)
 _PLAIN: Any = {"error_model": "numpy", "_nrt": False}  # arrays are not counted, of which there is no need here
-_PART: Any = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by `advance` only
-_part = njit(**_PLAIN, **_PART)
+_CALLED: Any = _PLAIN | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # by `advance` only
+_inside = njit(**_CALLED, forceinline=True)
+_beside = njit(**_CALLED)
 
 
 @njit(cache=True, **_PLAIN)
@@ -42,14 +43,12 @@ def advance(run: Run, to_the_end: bool) -> None:
     chosen yet at this instant, for what is issued next may still be dispatched in it.
     """
     lanes, state = run.lanes, run.state[0]
-    at = 0
-    lanes[at].look = True
+    _look_at(lanes, state, 0)
     while True:
-        for i in range(len(lanes)):  # first the lane on which something happened
-            here = (at + i) % len(lanes)
-            if lanes[here].look:
-                lanes[here].look = False
-                _go_on(run, state, here)
+        for i in range(state.looks):
+            lanes[lanes[i].look].looked_at = False
+            _go_on(run, state, lanes[i].look)
+        state.looks = 0
         at = _next(lanes)
         if at == NONE or lanes[at].until > state.now:
             if lanes[0].doing == IDLE and not to_the_end:
@@ -58,24 +57,35 @@ def advance(run: Run, to_the_end: bool) -> None:
                 at = 0
                 while lanes[at].choosing != CHOOSES_LAST:
                     at += 1
-                lanes[at].choosing, lanes[at].look = CHOOSES_NOW, True
+                lanes[at].choosing = CHOOSES_NOW
+                _look_at(lanes, state, at)
                 continue
             if at == NONE:
                 return
             state.now = lanes[at].until
         lane = lanes[at]
         doing = lane.doing
-        lane.until, lane.look, lane.doing = NOT_YET, True, IDLE
+        lane.until, lane.doing = NOT_YET, IDLE
+        _look_at(lanes, state, at)
         if doing == DISPATCHING:
             _dispatch(run, state)
         else:
             lane.free_since = state.now
             if doing == BUSY:
                 _leave(run, state, at)
-                _end(run, lane.op, state.now)
+                _end(run, state, lane.op)
 
 
-@_part
+@_inside
+def _look_at(lanes: Records, state: Record, at: int) -> None:
+    """There may be something new for a lane to do."""
+    if not lanes[at].looked_at:
+        lanes[at].looked_at = True
+        lanes[state.looks].look = at
+        state.looks += 1
+
+
+@_inside
 def _next(lanes: Records) -> int:
     """The lane on which something happens next."""
     at, moment, turn = NONE, NOT_YET, 0
@@ -86,7 +96,7 @@ def _next(lanes: Records) -> int:
     return at
 
 
-@_part
+@_inside
 def _until(state: Record, lane: Record, moment: float) -> None:
     """Something will happen on the lane at a moment."""
     lane.until = moment
@@ -94,7 +104,7 @@ def _until(state: Record, lane: Record, moment: float) -> None:
     state.turn += 1
 
 
-@_part
+@_inside
 def _dispatch(run: Run, state: Record) -> None:
     """The host has dispatched its next op: it cancels, hands over, or is blocked until it can do the op itself."""
     ops, deps, lanes, number = run.ops, run.deps, run.lanes, state.next
@@ -129,10 +139,10 @@ def _dispatch(run: Run, state: Record) -> None:
             ops[lane.last].left = number
         lane.last = number
     if op.pending == 0:
-        _ready(ops, lane, number)
+        _ready(run, state, number)
 
 
-@_part
+@_inside
 def _withdraw(run: Run, state: Record, number: int) -> None:
     """Cancel an op unless it started earlier; what its lane has begun for it at this instant is taken back."""
     op, now = run.ops[number], state.now
@@ -143,16 +153,17 @@ def _withdraw(run: Run, state: Record, number: int) -> None:
         _leave(run, state, np.int64(op.lane))
     if op.start_s == now or (lane.doing == WAKING and lane.waking_since == now):
         lane.doing, lane.until = IDLE, NOT_YET
-    op.cancelled = lane.look = True
+    op.cancelled = True
     op.start_s = now
-    _end(run, number, now)
+    _look_at(run.lanes, state, np.int64(op.lane))
+    _end(run, state, number)
 
 
-@_part
-def _end(run: Run, number: int, now: float) -> None:
+@_inside
+def _end(run: Run, state: Record, number: int) -> None:
     """An op has ended: those that waited for nothing else are ready."""
     op = run.ops[number]
-    op.end_s = now
+    op.end_s = state.now
     if op.kind == _WAIT and op.lane == 0:
         op.start_s = op.dispatched_s  # the host was held from there on
     d = op.waiter
@@ -160,20 +171,22 @@ def _end(run: Run, number: int, now: float) -> None:
         waiter = run.ops[run.deps[d].op]
         waiter.pending -= 1
         if waiter.pending == 0 and waiter.end_s == NOT_YET:
-            _ready(run.ops, run.lanes[waiter.lane], np.int64(run.deps[d].op))
+            _ready(run, state, np.int64(run.deps[d].op))
         d = run.deps[d].next_waiter
 
 
-@_part
-def _ready(ops: Records, lane: Record, number: int) -> None:
+@_inside
+def _ready(run: Run, state: Record, number: int) -> None:
     """An op has been dispatched and all that it depends on has ended."""
-    lane.look = True
+    op = run.ops[number]
+    lane = run.lanes[op.lane]
+    _look_at(run.lanes, state, np.int64(op.lane))
     if lane.by_priority:
-        ops[number].left = ops[number].right = NONE
-        lane.queue = _meld(ops, lane.queue, number)
+        op.left = op.right = NONE
+        lane.queue = _meld(run.ops, lane.queue, number)
 
 
-@_part
+@_inside
 def _go_on(run: Run, state: Record, at: int) -> None:
     """If the lane is idle and has something to do, it wakes up, or starts that, or is about to choose."""
     ops, lane = run.ops, run.lanes[at]
@@ -209,14 +222,14 @@ def _go_on(run: Run, state: Record, at: int) -> None:
     _start(run, state, at, number)
 
 
-@_part
+@_inside
 def _drop_head(ops: Records, lane: Record) -> None:
     """The first op leaves the lane's queue."""
     op = ops[lane.queue]
     lane.queue = _meld(ops, np.int64(op.left), np.int64(op.right)) if lane.by_priority else op.left
 
 
-@_part
+@_beside
 def _meld(ops: Records, a: Any, b: Any) -> Any:
     """Two skew heaps as one: lowest priority number first, then the earliest issued."""
     root, parent = NONE, NONE
@@ -235,7 +248,7 @@ def _meld(ops: Records, a: Any, b: Any) -> Any:
         ops[parent].right = ops[parent].left
 
 
-@_part
+@_inside
 def _start(run: Run, state: Record, at: int, number: int) -> None:
     """The lane starts an op, which ends after its time unless others slow it."""
     op, lane = run.ops[number], run.lanes[at]
@@ -252,7 +265,7 @@ def _start(run: Run, state: Record, at: int, number: int) -> None:
         _adjust(run, state)
 
 
-@_part
+@_inside
 def _leave(run: Run, state: Record, at: int) -> None:
     """The lane draws on shared capacities no more, if it did."""
     lanes = run.lanes
@@ -267,7 +280,7 @@ def _leave(run: Run, state: Record, at: int) -> None:
         _adjust(run, state)
 
 
-@_part
+@_beside
 def _adjust(run: Run, state: Record) -> None:
     """Give every user its rate: that of the scarcest capacity that it draws on."""
     lanes, demand, capacities, loads, now = run.lanes, run.demand, run.capacities, run.loads, state.now

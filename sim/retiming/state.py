@@ -44,13 +44,14 @@ LANE = np.dtype(
         ("last", "i8"),  # of a fifo lane's queue, unless that is empty
         ("by_priority", "?"),
         ("choosing", "i8"),
-        ("look", "?"),  # whether there may be something new for it to do
+        ("looked_at", "?"),  # whether it is among those to look at
         ("free_since", "f8"),
         ("waking_since", "f8"),
         ("rate", "f8"),  # of progress; 0 if it does not draw on shared capacities
         ("left_s", "f8"),  # what it had to do `since` then, in seconds at full speed
         ("since", "f8"),
         ("user", "i8"),  # in place i: the lane that is the i-th to draw on shared capacities
+        ("look", "i8"),  # in place i: the lane that is the i-th to look at, which may have something new to do
     ],
     align=True,
 )
@@ -61,6 +62,7 @@ RUN = np.dtype(
         ("issued", "i8"),  # ops that it knows of
         ("turn", "i8"),
         ("users", "i8"),  # how many lanes draw on shared capacities
+        ("looks", "i8"),  # how many lanes to look at
         ("choices", "i8"),  # how many lanes are about to choose
     ]
 )
