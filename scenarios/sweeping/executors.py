@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -37,14 +39,28 @@ def _dask(address: str, jobs: int) -> Iterator[Crew]:
     except ImportError as error:
         raise InputError("needs Dask", field="--on", value="dask", remedy="pip install 'moesim[dask]'") from error
     with ExitStack() as stack:
-        if not address:
-            cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
-            address = stack.enter_context(cluster).scheduler_address
+        ours = not address
+        if ours:
+            options = {"dashboard_address": None, "silence_logs": logging.ERROR}
+            address = stack.enter_context(
+                LocalCluster(n_workers=jobs, threads_per_worker=1, **options)
+            ).scheduler_address
         try:
             client = stack.enter_context(Client(address, timeout=_WAIT_S))
         except (OSError, ValueError) as error:
             raise InputError("no scheduler answers", field="--on", value=address, remedy="check the address") from error
+        if ours:
+            client.run(_ignore_ctrl_c)
         workers = sum(client.nthreads().values())
         if not workers:
             raise InputError("this cluster has no workers", field="--on", value=address, remedy="start some")
-        yield Crew(stack.enter_context(client.get_executor(pure=False)), workers)
+        executor = client.get_executor(pure=False)
+        try:
+            yield Crew(executor, workers)
+        finally:
+            executor.shutdown(wait=False)  # all is done, or nobody waits for it
+
+
+def _ignore_ctrl_c() -> None:
+    """A terminal sends it to our workers too, which we end in good order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -26,8 +26,8 @@ from sim.planning.twins import twin_of
 from sim.retime import Retimer
 from sim.schedule import COLUMNS, Schedule
 
-_ROUTING_BYTES = 192 << 20
-_PLAN_BYTES = 192 << 20
+_ROUTING_BYTES = 128 << 20
+_PLAN_BYTES = 96 << 20
 _PREPARED_BYTES = 64 << 20
 _WITH_RETIMER = 4  # a schedule and what re-timing prepares of it, in sizes of its columns
 
