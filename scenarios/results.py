@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sim.bounds import Bounds
 from sim.files import replacing, write_text
 from sim.intervals import Drawn, Range
 from sim.machine import Machine
@@ -63,6 +64,14 @@ class RunResult:
     drawn: Drawn = field(default_factory=dict)
     ranges_made: RangesMade | None = None
     streamed: bool = False  # its ops were not kept: schedule and timeline have none
+    limit: Bounds | None = None  # what no strategy with as many slots can beat
+
+    @property
+    def of_limit(self) -> float | None:
+        """Share of the physical limit that the run reaches: the shortest time possible over its own."""
+        if self.limit is None or not self.summary.makespan_s:
+            return None
+        return self.limit.limit_s / self.summary.makespan_s
 
     @property
     def loaded_gb_per_token(self) -> float:
@@ -81,6 +90,8 @@ class RunResult:
             "warnings": list(self.warnings),
             "loaded_gb_per_token": self.loaded_gb_per_token,
             "summary": self.summary.to_dict(),
+            "of_limit": self.of_limit,
+            "limit": None if self.limit is None else self.limit.to_dict(),
             "ranges": {name: each._asdict() for name, each in self.ranges.items()},
             "ranges_made": None if self.ranges_made is None else asdict(self.ranges_made),
             "memory_bytes": {

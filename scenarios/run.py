@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from scenarios.limits import with_limits
 from scenarios.load import ScenarioFile
 from scenarios.predictors import make_predictor
 from scenarios.processes import map_in_processes
@@ -71,8 +72,9 @@ def streamed_case(
 
 
 def scenario_result(case: Case, runs: Sequence[RunResult]) -> ScenarioResult:
-    """All that is told of a scenario."""
-    return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(runs))
+    """All that is told of a scenario, the limits of its runs included."""
+    spec = case.spec.model_dump(exclude_none=True)
+    return ScenarioResult(case.title, case.model, case.machine, spec, with_limits(case, runs))
 
 
 def run_entry(case: Case, entry: Entry, engine: EngineName = "fast") -> RunResult:

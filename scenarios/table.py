@@ -23,6 +23,7 @@ _COLUMNS: dict[str, _Cell] = {
     "TPOT\np95": lambda run: seconds(run.summary.tpot_p95_s),
     _DECODE: lambda run: number(run.summary.decode_tokens_per_s),
     "all\ntok/s": lambda run: number(run.summary.tokens_per_s),
+    "of\nlimit": lambda run: percent(run.of_limit),
     "hits": lambda run: percent(run.summary.hit_rate),
     "GB per\ntoken": lambda run: number(run.loaded_gb_per_token),
     f"busy %\n{'/'.join(_LANES)}": lambda run: _busy(run),
@@ -41,7 +42,7 @@ _RANGES: dict[str, tuple[str, _Cell]] = {  # by the column that they stand besid
 }
 _EXPENDABLE = (  # the first to go where a terminal is narrow
     next(title for title in _COLUMNS if title.startswith("busy")),
-    *("GPU\nGB", "GB per\ntoken", "cached", "TPOT\np95", *_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
+    *("GPU\nGB", "GB per\ntoken", "of\nlimit", "cached", "TPOT\np95", *_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
     *(title for title, _ in _RANGES.values()),
 )
 

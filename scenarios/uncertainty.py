@@ -12,7 +12,15 @@ from scenarios.load import ScenarioFile
 from scenarios.processes import map_in_processes
 from scenarios.resolve import Case, Entry, reseeded, resolve
 from scenarios.results import RangesMade, RunResult, ScenarioResult
-from scenarios.run import WORTH_PROCESSES, costs_of_entry, plan_entry, run_scenario, streamed_case, time_entry
+from scenarios.run import (
+    WORTH_PROCESSES,
+    costs_of_entry,
+    plan_entry,
+    run_scenario,
+    scenario_result,
+    streamed_case,
+    time_entry,
+)
 from scenarios.streaming import layer_passes, streams
 from sim import origins
 from sim.intervals import DRAWS, LEVEL, Drawn, collected, drawn_speeds, ranges_of
@@ -80,7 +88,7 @@ def run_with_ranges(
     by_strategy = [_interleaved(drawn[number :: len(case.entries)]) for number in range(len(case.entries))]
     made = tuple(each.spec.seed for each in cases)
     results = [_with_ranges(run, each, made) for run, each in zip(runs, by_strategy, strict=True)]
-    return ScenarioResult(case.title, case.model, case.machine, case.spec.model_dump(exclude_none=True), tuple(results))
+    return scenario_result(case, results)
 
 
 def _run(cases: Sequence[Case], of: Effort, task: _Task) -> tuple[RunResult | None, Drawn]:

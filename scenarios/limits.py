@@ -1,0 +1,51 @@
+"""The physical limit of each run of a scenario, beside which its speed is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scenarios.resolve import Case
+from scenarios.results import RunResult
+from sim.bounds import Bounder, Bounds
+from sim.cost import CostModel
+
+
+class Limits:
+    """The bounds on the runs of one case; what several runs have in common is worked out once."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._bounders: dict[str | None, Bounder] = {}
+        self._known: dict[tuple[str | None, int], Bounds] = {}
+
+    def bounder(self, number: int, run: RunResult) -> Bounder:
+        """The bounds of what the run of entry `number` computes: the same for all that follow the router."""
+        stack = self._case.entries[number].spec.stack or self._case.spec.stack
+        if run.summary.fidelity is not None:
+            return self._fresh(stack, run)
+        if stack not in self._bounders:
+            self._bounders[stack] = self._fresh(stack, run)
+        return self._bounders[stack]
+
+    def of(self, number: int, run: RunResult) -> Bounds | None:
+        """None for a run of which no ops are kept."""
+        if not len(run.schedule):
+            return None
+        bounder, n_slots = self.bounder(number, run), run.schedule.n_slots
+        if not bounder.serial:
+            return bounder.bounds(n_slots)
+        key = self._case.entries[number].spec.stack or self._case.spec.stack, n_slots
+        if key not in self._known:
+            self._known[key] = bounder.bounds(n_slots)
+        return self._known[key]
+
+    def _fresh(self, stack: str | None, run: RunResult) -> Bounder:
+        case = self._case
+        return Bounder(run.schedule, CostModel(case.machine, case.model, case.precisions, stack))
+
+
+def with_limits(case: Case, runs: Sequence[RunResult]) -> tuple[RunResult, ...]:
+    """The runs of a case's entries, in their order, with the bounds on each."""
+    limits = Limits(case)
+    return tuple(replace(run, limit=limits.of(number, run)) for number, run in enumerate(runs))
