@@ -37,6 +37,18 @@ def adjusted(machine: Machine, changes: Mapping[str, float]) -> Machine:
     return _with(machine, name=f"{machine.name} (adjusted)", sources=machine.sources | {"adjusted": stated})
 
 
+def faster_memory(machine: Machine, factor: float) -> dict[str, float]:
+    """The changes that make host memory faster: for all its users together, and for what CPU kernels stream.
+
+    Where kernels were measured as wholes, their arithmetic counts with that.
+    """
+    changes = {f"{_DRAM}.speed": factor} if _DRAM in machine.capacities else {}
+    if any(kernel.device == "cpu" for kernel in machine.kernels):
+        return changes | {"cpu.speed": factor}
+    streamed = max((line.bytes_per_s for line in machine.rooflines if line.device == "cpu"), default=0.0)
+    return changes | ({"cpu.gb_per_s": factor * streamed / 1e9} if streamed else {})
+
+
 def _device_speed(device: str, machine: Machine, factor: float) -> Machine:
     """Bandwidth and arithmetic of a device's kernels; what a kernel takes whatever its size stays."""
     fixed_s = {line.kind: line.fixed_s for line in machine.rooflines if line.device == device}

@@ -23,6 +23,7 @@ from scenarios.commands import (
     sweep,
     trace,
     validate,
+    whatif,
 )
 from sim.errors import MoesimError
 
@@ -64,6 +65,7 @@ app.command("execute")(execute.execute)
 app.command("sweep")(sweep.sweep)
 app.command("explore")(explore.explore)
 app.command("validate")(validate.validate)
+app.command("whatif")(whatif.whatif)
 app.command("measure")(measure.measure)
 app.command("recordings")(recordings.recordings)
 app.command("replay")(replay.replay)

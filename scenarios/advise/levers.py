@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scenarios.adjust import adjusted
+from scenarios.adjust import adjusted, faster_memory
 from scenarios.advise.contenders import Contender
 from scenarios.advise.question import Ground
 from scenarios.advise.trial import Tried, run_on
@@ -48,19 +48,10 @@ def _changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bool]]:
         "GPU memory": ({"gpu.memory_gib": FACTOR * gpu_gib}, True),
         "GPU speed": ({"gpu.speed": FACTOR}, True),
         "PCIe link": ({"link.speed": FACTOR}, True),
-        "host memory bandwidth": (_faster_dram(machine), True),
+        "host memory bandwidth": (faster_memory(machine, FACTOR), True),
         "CPU": ({"cpu.speed": FACTOR}, True),
         "host software": ({"dispatch.speed": FACTOR}, False),
     }
-
-
-def _faster_dram(machine: Machine) -> dict[str, float]:
-    """What all its users share, and what CPU kernels stream; of kernels measured as wholes, the whole."""
-    changes = {"dram.speed": FACTOR} if "dram" in machine.capacities else {}
-    if any(kernel.device == "cpu" for kernel in machine.kernels):
-        return changes | {"cpu.speed": FACTOR}
-    streamed = max((line.bytes_per_s for line in machine.rooflines if line.device == "cpu"), default=0.0)
-    return changes | ({"cpu.gb_per_s": FACTOR * streamed / 1e9} if streamed else {})
 
 
 def _speed(ground: Ground, weights: str, contender: Contender) -> float:
