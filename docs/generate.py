@@ -23,21 +23,22 @@ ROOT = Path(__file__).resolve().parent.parent
 PAPERS = ROOT / "docs" / "data" / "papers.json"
 
 
-def first_scenario() -> str:
-    """What the README's first scenario prints."""
+def first_scenario(command: str, *arguments: str) -> str:
+    """What a command prints of the README's first scenario."""
     example = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert example is not None, "the README has lost its scenario"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scenario.yaml"
         path.write_text(example[1], encoding="utf-8")
-        command = [sys.executable, "-m", "scenarios", "run", str(path)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        asked = [sys.executable, "-m", "scenarios", command, str(path), *arguments]
+        printed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
     lines = [line.rstrip() for line in printed.splitlines()]
     return "\n".join(["```", *lines, "```"])
 
 
 DOCUMENTS: dict[str, Callable[[], Mapping[str, str]]] = {
-    "README.md": lambda: {"quickstart": first_scenario()},
+    "README.md": lambda: {"quickstart": first_scenario("run")},
+    "docs/intervals.md": lambda: {"whatif": first_scenario("whatif", "--strategy", "LRU cache")},
     "docs/machines.md": tables,
     "docs/traces.md": lambda: routing_parts(ROOT / "docs" / "data" / "routing.json"),
     "docs/papers.md": lambda: document.parts(PAPERS),

@@ -116,13 +116,18 @@ def _planned_anew(case: Case, entry: Entry, computer: Normals) -> Speeds:
 
 
 def _interleaved(turns: Sequence[Drawn]) -> Drawn:
-    """The draws of several turns in the order of their numbers; figures that not all turns have are left out."""
+    """The draws of several turns in the order of their numbers, up to the first that is missing.
+
+    Figures that not all turns have are left out.
+    """
     shared = [name for name in turns[0] if all(name in turn for turn in turns)]
     whole: Drawn = {}
     for name in shared:
-        whole[name] = np.empty(sum(len(turn[name]) for turn in turns))
+        n = min(len(turn[name]) * len(turns) + i for i, turn in enumerate(turns))
+        whole[name] = np.empty(n)
         for i, turn in enumerate(turns):
-            whole[name][i :: len(turns)] = turn[name]
+            places = whole[name][i :: len(turns)]
+            places[:] = turn[name][: len(places)]
     return whole
 
 

@@ -12,8 +12,8 @@ from pyarrow import parquet
 from scenarios.load import load_scenario
 from scenarios.results import RunResult, ScenarioResult
 from scenarios.run import run_scenario
-from scenarios.uncertainty import REPLANS, run_with_ranges
-from sim.intervals import range_of
+from scenarios.uncertainty import REPLANS, _interleaved, run_with_ranges
+from sim.intervals import Drawn, range_of
 from sim.machine import Machine
 from tests.scenario_files import SCENARIO, machine, read_json, write_files
 
@@ -72,6 +72,15 @@ def test_draws_take_turns_with_the_seeds(tmp_path: Path, result: ScenarioResult)
     expected = [by_label(other, "lru").summary.makespan_s for other in others]
     assert len(set(expected)) == SEEDS + 1
     assert exact == pytest.approx(np.tile(expected, DRAWS // (SEEDS + 1)), rel=1e-12)
+
+
+def test_where_a_turn_has_fewer_draws_the_numbers_stay_in_step() -> None:
+    def turn(first: int, n: int) -> Drawn:
+        return {"makespan_s": np.arange(first, first + 3 * n, 3, dtype=float)}
+
+    assert _interleaved([turn(0, 4), turn(1, 4), turn(2, 4)])["makespan_s"].tolist() == [*range(12)]
+    assert _interleaved([turn(0, 4), turn(1, 2), turn(2, 4)])["makespan_s"].tolist() == [*range(7)]
+    assert _interleaved([turn(0, 2), {}]) == {}
 
 
 def test_a_strategy_that_asks_the_clock_is_planned_on_the_drawn_computers(tmp_path: Path) -> None:
