@@ -18,7 +18,7 @@ from sim.metrics import Summary, summarise
 from sim.plan import plan, plan_windows
 from sim.planning.compiled import Prepared
 from sim.predict import Predictor
-from sim.retime import EngineName, retime
+from sim.retime import EngineName, retime, slow_because
 from sim.schedule import Schedule
 from sim.stream import stream
 from sim.timeline import Timeline
@@ -28,7 +28,7 @@ WORTH_PROCESSES = 20_000  # layer passes: some two seconds, several times what s
 
 
 def run_scenario(
-    file: ScenarioFile, *, jobs: int = 1, streamed: bool | None = None,
+    file: ScenarioFile, *, jobs: int = 1, streamed: bool | None = None, engine: EngineName = "fast",
     progress: Callable[[str], None] = lambda text: None,
 ) -> ScenarioResult:  # fmt: skip
     """Plan and simulate all strategies of a scenario; raises InputError if it asks for what cannot be.
@@ -45,7 +45,7 @@ def run_scenario(
     runs = []
     progress(_so_far(case, 0))
     with file.at():
-        for run in map_in_processes(partial(run_entry, case), case.entries, jobs):
+        for run in map_in_processes(partial(run_entry, case, engine=engine), case.entries, jobs):
             runs.append(run)
             progress(_so_far(case, len(runs)))
     return scenario_result(case, runs)
@@ -99,13 +99,18 @@ def costs_of_entry(case: Case, entry: Entry) -> CostModel:
 def time_entry(
     case: Case, entry: Entry, schedule: Schedule, costs: CostModel, engine: EngineName = "fast"
 ) -> RunResult:
-    """Time and sum up what a strategy decided: on this machine, or on another one if the schedule is portable."""
+    """Time and sum up what a strategy decided: on this machine, or on another one if the schedule is portable.
+
+    Raises ScheduleError if it is not, and was planned for another.
+    """
+    costs.check_planned_for(schedule)
     timeline = retime(schedule, costs.of_schedule(schedule), engine)
-    return _run_result(entry, costs, timeline, summarise(timeline))
+    slow = slow_because() if engine == "fast" else None
+    return _run_result(entry, costs, timeline, summarise(timeline), *([slow] if slow else []))
 
 
 def _run_result(
-    entry: Entry, costs: CostModel, timeline: Timeline, summary: Summary, *, streamed: bool = False
+    entry: Entry, costs: CostModel, timeline: Timeline, summary: Summary, *warnings: str, streamed: bool = False
 ) -> RunResult:
     return RunResult(
         label=entry.spec.title,
@@ -118,7 +123,7 @@ def _run_result(
         footprint=entry.fit.gpu,
         host_footprint=entry.fit.host,
         fits=entry.fit.fits,
-        warnings=(*entry.fit.warnings, *costs.warnings),
+        warnings=(*entry.fit.warnings, *costs.warnings, *warnings),
         streamed=streamed,
     )
 

@@ -26,7 +26,7 @@ from sim import origins
 from sim.intervals import DRAWS, LEVEL, Drawn, collected, drawn_speeds, ranges_of
 from sim.metrics import Speeds, speeds
 from sim.noise import Normals, drawn_machine, normals
-from sim.retime import Retimer, retime, slow_because
+from sim.retime import EngineName, Retimer, retime, slow_because
 
 SEEDS = 4  # of synthetic requests, beside the scenario's own
 REPLANS, _FEWEST_REPLANS = 10, 4  # draws for which a strategy that asks the clock is planned anew
@@ -60,7 +60,7 @@ def effort(case: Case, seeds: int | None = None, draws: int = DRAWS) -> Effort:
 
 def run_with_ranges(
     file: ScenarioFile, *, seeds: int | None = None, draws: int = DRAWS, jobs: int = 1, streamed: bool | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    engine: EngineName = "fast", progress: Callable[[str], None] = lambda text: None,
 ) -> ScenarioResult:  # fmt: skip
     """Run a scenario as `scenarios.run.run_scenario` does, with a range for every speed of every strategy.
 
@@ -68,8 +68,9 @@ def run_with_ranges(
     of which costs a plan (default: what `effort` says). Draw number i is one computer and one seed for all strategies
     alike, so that they can be compared draw by draw. Streamed runs have no ranges.
     """
-    if (slow := slow_because()) is not None:
-        return _all_without(run_scenario(file, jobs=jobs, streamed=streamed, progress=progress), slow)
+    if slow_because() is not None:
+        result = run_scenario(file, jobs=jobs, streamed=streamed, engine=engine, progress=progress)
+        return _all_without(result, "they take Numba")
     progress("reading")
     case = resolve(file)
     if streams(file, case, jobs, streamed):
@@ -81,7 +82,7 @@ def run_with_ranges(
     runs, drawn = [], []
     progress(_doing(case, tasks, 0))
     with file.at():
-        for run, found in map_in_processes(partial(_run, cases, of), tasks, jobs):
+        for run, found in map_in_processes(partial(_run, cases, of, engine), tasks, jobs):
             runs += [] if run is None else [run]
             drawn.append(found)
             progress(_doing(case, tasks, len(drawn)))
@@ -91,13 +92,13 @@ def run_with_ranges(
     return scenario_result(case, results)
 
 
-def _run(cases: Sequence[Case], of: Effort, task: _Task) -> tuple[RunResult | None, Drawn]:
+def _run(cases: Sequence[Case], of: Effort, engine: EngineName, task: _Task) -> tuple[RunResult | None, Drawn]:
     """One strategy under one seed: as it is expected to run, if the seed is the scenario's own, and drawn."""
     turn, number = task
     case, entry = cases[turn], cases[turn].entries[number]
     prices = costs_of_entry(case, entry)
     schedule = plan_entry(case, entry, prices)
-    run = time_entry(case, entry, schedule, prices) if turn == 0 else None
+    run = time_entry(case, entry, schedule, prices, engine) if turn == 0 else None
     computers = normals(origins.of_machine(case.machine), of.draws)
     if not schedule.clock_free:
         return run, collected([_planned_anew(case, entry, z) for z in computers[turn : of.replans : len(cases)]])

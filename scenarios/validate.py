@@ -15,10 +15,10 @@ from scenarios.run import plan_entry
 from sim.compare import Comparison, RankAgreement, compare, rank_agreement
 from sim.condition import condition
 from sim.cost import CostModel
-from sim.engine import simulate
 from sim.files import write_text
 from sim.intervals import DRAWS, LEVEL, Range, drawn_speeds, ranges_of
 from sim.noise import names_of, normals
+from sim.retime import retime
 from sim.schedule import Schedule
 from sim.timeline import Timeline
 
@@ -157,7 +157,7 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
 def _validate(case: Case, entry: Entry, execute: Execute) -> Validated:
     costs = CostModel(case.machine, case.model, case.precisions, case.spec.stack)
     schedule = plan_entry(case, entry, costs)
-    predicted = simulate(schedule, costs.of(schedule.ops, schedule.lanes))
+    predicted = retime(schedule, costs.of_schedule(schedule))
     runs = execute(schedule)
     found = [speed for run in runs if (speed := condition(run, case.machine)) is not None]
     return Validated(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from sim import origins
 from sim.curve import read_points
-from sim.errors import InputError
+from sim.errors import InputError, ScheduleError
 from sim.kernel_cost import COMPUTE, Floats, KernelCost, OpSize, Sizes, sizes_of
 from sim.machine import Link, Machine, Stack
 from sim.model import MoEModel
@@ -109,6 +111,21 @@ class CostModel:
     def capacities(self) -> tuple[float, ...]:
         """What the machine has of each shared capacity, in the order of the demands."""
         return tuple(self.machine.capacities.values())
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """The machine by name, and a digest of that and of the stack: prices are equal where these are."""
+        text = self.machine.model_dump_json() + self._stack.model_dump_json()
+        return {"machine": self.machine.name, "digest": hashlib.sha256(text.encode()).hexdigest()[:16]}
+
+    def check_planned_for(self, schedule: Schedule) -> None:
+        """Raise ScheduleError for a schedule whose strategy asked another machine, or stack, for prices or the time."""
+        planned_for = schedule.meta.get("planned_for", {})
+        if not schedule.portable and planned_for != self.identity:
+            raise ScheduleError(
+                f"the schedule was planned for {planned_for.get('machine', 'an unknown machine')}, whose prices or "
+                f"clock decided; plan it again for {self.machine.name} and its stack"
+            )
 
     def of(self, ops: Ops, lanes: tuple[Lane, ...]) -> Costs:
         """Costs of a block of ops; equal ops are priced once."""

@@ -54,7 +54,7 @@ def plan(
     if fast and (twin := twin_of(strategy)) is not None:
         known = prepared or prepare(trace, model, batch=batch)
         schedule, told = compiled_plan(twin, strategy, world, start_slots, known, predictor)
-        return replace(schedule, meta=_stated(strategy, world, batch) | _learned(world, told.account))
+        return replace(schedule, meta=_stated(strategy, world, batch) | _learned(world, told.account, costs))
     return _written(strategy, world, start_slots, trace, batch, costs, window_ops=None).schedule()
 
 
@@ -105,7 +105,9 @@ def _written(
 
     def meta() -> dict[str, Any]:
         lossy = {"fidelity": account.to_meta()} if strategy.lossy else {}
-        return _stated(strategy, world, batch) | lossy | _learned(world, foresight.account.to_meta())
+        return (
+            _stated(strategy, world, batch) | lossy | _learned(world, foresight.account.to_meta(), costs, asked=p.asked)
+        )
 
     passes = _walk(p, strategy, trace, batch, foresight, account)
     return WindowedPlan(p, passes, meta, window_ops, may_ask=strategy.asks_clock)
@@ -115,10 +117,17 @@ def _stated(strategy: Strategy, world: World, batch: int) -> dict[str, Any]:
     return {"strategy": strategy.name, "seed": world.seed, "batch": batch, "cached": world.n_slots}
 
 
-def _learned(world: World, account: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a strategy asked of the predictor and of the machine's prices, for the Schedule's meta data."""
+def _learned(
+    world: World, account: list[dict[str, Any]], costs: CostModel | None, *, asked: bool = False
+) -> dict[str, Any]:
+    """What a strategy asked of the predictor, of the machine's prices and clock, for the Schedule's meta data."""
+    learned: dict[str, Any] = {"prediction": account} if account else {}
     weighed = world.costs is not None and world.costs.asked
-    return ({"prediction": account} if account else {}) | ({"weighed_prices": True} if weighed else {})
+    if weighed:
+        learned["weighed_prices"] = True
+    if costs is not None and (weighed or asked):
+        learned["planned_for"] = costs.identity
+    return learned
 
 
 def check_windows(strategy: type[Strategy]) -> None:

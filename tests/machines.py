@@ -85,19 +85,19 @@ def stack(**changes: Any) -> dict[str, Any]:
 
 def busy_machine(**changes: Any) -> Machine:
     """The same with a price on dispatching and waiting, CPU cores and a DRAM that CPU and copies share."""
-    return tiny_machine(
-        capacities={"dram": 100.0, "cores": 2.0},
-        devices={"gpu": {}, "cpu": {"traffic": {"dram": 1.0}}, "link": {}, "storage": {}},
-        lanes={
+    busy: dict[str, Any] = {
+        "capacities": {"dram": 100.0, "cores": 2.0},
+        "devices": {"gpu": {}, "cpu": {"traffic": {"dram": 1.0}}, "link": {}, "storage": {}},
+        "lanes": {
             "gpu0": {"device": "gpu"},
             "cpu": {"device": "cpu", "uses": {"cores": 1.0}},
             "gpu0.h2d": {"device": "link"},
             "gpu0.d2h": {"device": "link"},
         },
-        links=[link(direction, traffic={"dram": 2.0}) for direction in ("h2d", "d2h")],
-        stacks={"plain": stack(dispatch_s={"default": 0.125, "load": 0.25}, sync_s=0.0625)},
-        **changes,
-    )
+        "links": [link(direction, traffic={"dram": 2.0}) for direction in ("h2d", "d2h")],
+        "stacks": {"plain": stack(dispatch_s={"default": 0.125, "load": 0.25}, sync_s=0.0625)},
+    }
+    return tiny_machine(**busy | changes)
 
 
 def slow_gpu() -> Machine:

@@ -7,12 +7,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from sim.cost import costs_of
+from sim.machine import Machine
+from sim.retime import retime
 from sim.schedule import HOST, Kind, Phase, Reason, Schedule
 from sim.strategies.registry import make_strategy, strategies
 from sim.timeline import Timeline
 from sim.workload import steps
 from tests.conservation import computed, differing, routed
-from tests.machines import slow_gpu
+from tests.machines import busy_machine, slow_gpu, stack
 from tests.occupancy import most_blocks, slot_faults
 from tests.runs import (
     ASKING,
@@ -219,5 +222,26 @@ def test_steps_are_the_workloads(setting: str) -> None:
         first_ops = [s.first_op for s in timeline.schedule.steps]
         starts = np.searchsorted(timeline.schedule.ops.step, np.arange(len(first_ops))).tolist()
         return found != expected or first_ops != starts
+
+    check_all(setting, fault)
+
+
+@every_setting
+def test_both_engines_give_the_same_times(setting: str) -> None:
+    slowly_woken = busy_machine(
+        stacks={"plain": stack(dispatch_s={"default": 0.125}, sync_s=0.5, handoff_s={"cpu": 0.25, "link": 0.75})}
+    )
+
+    def fault(timeline: Timeline) -> object:
+        schedule = timeline.schedule
+        found = [name for name in vars(timeline.times) if differs(timeline, busy_machine(), name)]
+        if schedule.clock_free:
+            other = timed(schedule, slowly_woken)
+            found += [name for name in vars(timeline.times) if differs(other, slowly_woken, name)]
+        return found
+
+    def differs(reference: Timeline, machine: Machine, name: str) -> bool:
+        times = retime(reference.schedule, costs_of(reference.schedule, machine)).times
+        return not np.allclose(getattr(times, name), getattr(reference.times, name), rtol=1e-9, atol=0)
 
     check_all(setting, fault)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Engine(StrEnum):
+    """By the same rules."""
+
+    FAST = "fast"
+    SIMPY = "simpy"
 
 
 def run(
@@ -37,6 +45,9 @@ def run(
         bool | None,
         typer.Option("--stream/--no-stream", help="Keep no ops and draw no timeline; default: where memory is short."),
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="What times the schedules: compiled, or the reference.")
+    ] = Engine.FAST,
 ) -> None:
     """Plan and simulate every strategy of a scenario and compare them in a table, or in DIR/report.html."""
     from scenarios.load import load_scenario
@@ -58,9 +69,9 @@ def run(
     with progress_line() as say:
         jobs = jobs or os.cpu_count() or 1
         result = (
-            run_with_ranges(file, seeds=seeds, jobs=jobs, streamed=stream, progress=say)
+            run_with_ranges(file, seeds=seeds, jobs=jobs, streamed=stream, engine=engine.value, progress=say)
             if ranges
-            else run_scenario(file, jobs=jobs, streamed=stream, progress=say)
+            else run_scenario(file, jobs=jobs, streamed=stream, engine=engine.value, progress=say)
         )
         if out is not None:
             say("writing the report")
