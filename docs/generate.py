@@ -30,14 +30,26 @@ def first_scenario(command: str, *arguments: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scenario.yaml"
         path.write_text(example[1], encoding="utf-8")
-        asked = [sys.executable, "-m", "scenarios", command, str(path), *arguments]
-        printed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    lines = [line.rstrip() for line in printed.splitlines()]
-    return "\n".join(["```", *lines, "```"])
+        return printed(command, str(path), *arguments)
+
+
+def first_advice() -> str:
+    """What the example of docs/advise.md prints."""
+    example = re.search(r"For example, `moesim (advise .*?)`", (ROOT / "docs" / "advise.md").read_text("utf-8"))
+    assert example is not None, "docs/advise.md has lost its example"
+    return printed(*example[1].split())
+
+
+def printed(*arguments: str) -> str:
+    """What a command prints, as a block of code."""
+    asked = [sys.executable, "-m", "scenarios", *arguments]
+    lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+    return "\n".join(["```", *(line.rstrip() for line in lines), "```"])
 
 
 DOCUMENTS: dict[str, Callable[[], Mapping[str, str]]] = {
     "README.md": lambda: {"quickstart": first_scenario("run")},
+    "docs/advise.md": lambda: {"advice": first_advice()},
     "docs/intervals.md": lambda: {"whatif": first_scenario("whatif", "--strategy", "LRU cache")},
     "docs/machines.md": tables,
     "docs/traces.md": lambda: routing_parts(ROOT / "docs" / "data" / "routing.json"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scenarios.advise.contenders import ALL_RESIDENT, LLAMA_CPP, LOSSY, OTHERS, RULES, caching
 from scenarios.advise.levers import Lever, levers
 from scenarios.advise.question import Ground, Question, resolve
+from scenarios.advise.ranging import give_ranges
 from scenarios.advise.trial import Trial, Tried, fits
 
 FORMATS = ("bf16", "q8_0", "q4_k")  # what is tried where none is stated: fewer and fewer bits
@@ -42,6 +43,8 @@ def advise(question: Question, progress: Progress = lambda text: None) -> Advice
         trials.append(_probed(ground, weights))
     chosen = _choice(trials)
     _completed(chosen, progress)
+    progress("drawing ranges")
+    give_ranges(chosen)
     progress("asking what limits it")
     found = levers(ground, chosen.weights, chosen.ranked()[0])
     return Advice(ground, chosen, tuple(trial for trial in trials if trial is not chosen), tuple(found))

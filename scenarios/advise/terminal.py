@@ -10,7 +10,8 @@ from scenarios.advise.answer import Advice
 from scenarios.advise.levers import FACTOR, first
 from scenarios.advise.trial import Trial, Tried
 from scenarios.report.verdict import bound
-from scenarios.table import new_table, number, percent, seconds, terminal
+from scenarios.results import ranges_made
+from scenarios.table import new_table, number, number_range, percent, seconds, terminal
 from sim.memory import Footprint
 
 _ROWS = 8
@@ -57,7 +58,7 @@ def _memory(advice: Advice, footprint: Footprint) -> str:
 
 def _table(trial: Trial) -> Table:
     table = new_table(f"{trial.weights}, best first")
-    for name in ("strategy", "experts on the GPU", "decode tok/s", "first token", "GPU GB"):
+    for name in ("strategy", "experts on the GPU", "decode tok/s", "range", "first token", "GPU GB"):
         table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
     for each in trial.ranked()[:_ROWS]:
         table.add_row(*_row(trial, each))
@@ -71,8 +72,8 @@ def _table(trial: Trial) -> Table:
 
 def _row(trial: Trial, each: Tried, mark: str = "") -> tuple[str, ...]:
     run = each.run
-    gpu_gb = number(run.footprint.total_bytes / 1e9)
-    return (run.label + mark, _kept(trial, each), number(each.speed), seconds(run.summary.ttft_s), gpu_gb)
+    speed, first_s, gpu_gb = number(each.speed), seconds(run.summary.ttft_s), number(run.footprint.total_bytes / 1e9)
+    return run.label + mark, _kept(trial, each), speed, _range(each), first_s, gpu_gb
 
 
 def _notes(advice: Advice) -> Iterator[str]:
@@ -87,6 +88,8 @@ def _notes(advice: Advice) -> Iterator[str]:
     for other in advice.others:
         yield _other(other)
     yield _purchase(advice)
+    if made := ranges_made([each.run for each in trial.ranked()]):
+        yield f"Ranges hold {made}; other texts and prompts vary besides."
     if advice.ground.machine.origin == "datasheet":
         yield "The machine is from data sheets: trust the order before the figures, or measure it (`moesim calibrate`)."
     for warning in dict.fromkeys(warning for each in trial.ranked()[:1] for warning in each.run.warnings):
@@ -118,5 +121,11 @@ def _kept(trial: Trial, each: Tried) -> str:
     return f"{each.run.cached} ({percent(each.run.cached / total)})"
 
 
+def _range(each: Tried) -> str:
+    found = each.run.ranges.get("decode_tokens_per_s")
+    return number_range(found) if found else ""
+
+
 def _rate(each: Tried) -> str:
-    return f"{number(each.speed)} tok/s"
+    spread = _range(each)
+    return f"{number(each.speed)} tok/s" + (f" ({spread})" if spread else "")
