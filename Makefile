@@ -6,7 +6,7 @@ CORE   := $(VENV)/.core
 DEV    := $(VENV)/.dev
 JOBS   ?= 2
 
-.PHONY: run test test-long lint bench docs papers systems clean
+.PHONY: run test test-long lint bench docs papers systems gpu clean
 
 run: $(CORE)  ## the quickstart: compare strategies for Mixtral-8x7B on an A6000
 	$(BIN)/moesim run quickstart --out out/quickstart
@@ -39,6 +39,9 @@ systems: $(DEV)  ## run what the pages of systems and findings rest on, some min
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[images]"
 	$(BIN)/python docs/system_pages.py
 	$(BIN)/python docs/generate.py
+
+gpu:  ## calibrate this GPU, execute the standard suite on it and compare, in 9 minutes; uses the Python whose torch has CUDA
+	$(PYTHON) -m scenarios measure --backend cuda --suite standard --out $(or $(OUT_DIR),out/gpu) --budget 540
 
 clean:
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

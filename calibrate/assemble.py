@@ -16,6 +16,7 @@ from calibrate.links import LinkPlan
 from calibrate.rooflines import Measured, fit_rooflines
 from calibrate.sampling import Figure
 from calibrate.sharing import COPY_PASSES, Shared, fit_shared
+from calibrate.software_queue import GAP
 from calibrate.tables import kernel_table, link_tables, trust
 from sim.machine import Device, LaneProfile, Machine, Memory, Stack
 from sim.model import MoEModel
@@ -141,6 +142,7 @@ def stack_of(
         dispatch_s=dispatch | {"default": float(np.median(list(dispatch.values())))},
         sync_s=float(np.median(samples["sync"])),
         handoff_s=median_of("handoff "),
+        queue_s=float(np.median(samples[GAP])) if samples.get(GAP) else 0.0,
         copies=copies,
         spread={"dispatch": spread_of("dispatch "), "sync": spread_of("sync"), "handoff": spread_of("handoff ")},
         source=source,

@@ -12,6 +12,7 @@ from calibrate.journal import Samples
 from calibrate.kernels import KernelPlan
 from calibrate.rooflines import fit_rooflines
 from calibrate.sharing import Shared, fit_capacity, slowdowns, together
+from calibrate.software_queue import GAP
 from calibrate.tables import kernel_table, trust
 from hwexec.workspace import DTYPES, computed_in
 from sim.machine import Device, LaneProfile, Machine, Memory, Stack
@@ -107,6 +108,8 @@ def _stacks(samples: Samples, source: str) -> dict[str, Stack]:
     """The executor's own, the same with captured graphs, and with pageable copies, whose overheads are assumed."""
     stacks = {"ours": stack_of(samples, source)}
     if any(name.startswith(GRAPHS) for name in samples):
-        stacks["ours-graphs"] = stack_of(samples, f"{source}; runs of ops captured as graphs", prefix=GRAPHS)
+        captured = {name: seconds for name, seconds in samples.items() if name.startswith(GRAPHS)}
+        captured[GRAPHS + GAP] = samples.get(GAP, [])
+        stacks["ours-graphs"] = stack_of(captured, f"{source}; runs of ops captured as graphs", prefix=GRAPHS)
     assumed = f"{source}; overheads as with pinned copies"
     return stacks | {"ours-pageable": stack_of(samples, assumed, "pageable")}

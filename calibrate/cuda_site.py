@@ -16,6 +16,7 @@ from calibrate.kernels import Place, kernel_plan
 from calibrate.overheads import overhead_units
 from calibrate.sharing import sharing_units
 from calibrate.site import Models, Site
+from calibrate.software_queue import queue_unit
 from calibrate.units import Unit
 from hwexec.backend import ExecutionError
 from hwexec.cores import available_cores, cores_beside_gpu
@@ -28,7 +29,15 @@ from hwexec.workspace import computed_in, dtype_of
 from sim.machine import Machine, Memory
 from sim.program import default_lanes
 
-SHARES = {"links": 0.15, "kernels": 0.5, "cpu threads": 0.05, "overheads": 0.08, "graphs": 0.04, "sharing": 0.18}
+SHARES = {
+    "links": 0.15,
+    "kernels": 0.5,
+    "cpu threads": 0.05,
+    "overheads": 0.08,
+    "graphs": 0.04,
+    "queue": 0.02,
+    "sharing": 0.16,
+}
 _CPU_CACHES = 4  # last-level caches that a buffer of the CPU's must have passed: other cores may have others
 _HOST_SHARE = 0.8  # of the free host memory that counts as usable: what is pinned cannot be swapped
 
@@ -68,6 +77,7 @@ class CudaSite(Site):
             *self._scaling.units(share_s["cpu threads"]),
             *overhead_units(self._backend, model, precisions, share_s["overheads"]),
             *overhead_units(self._captured, model, precisions, share_s["graphs"], GRAPHS),
+            queue_unit(self._backend, model, precisions, share_s["queue"]),
             *sharing_units(self._backend, model, precisions, share_s["sharing"], PAIRS),
         ]
 

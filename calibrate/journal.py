@@ -51,7 +51,8 @@ class Journal:
         self._file.close()
 
     def add(self, unit: str, samples: Samples, spent_s: float) -> None:
-        """Record what one unit of work measured; on disk when this returns."""
+        """Record what one unit of work measured, to five digits; on disk when this returns."""
+        samples = {name: [float(f"{each:.5g}") for each in seconds] for name, seconds in samples.items()}
         self._write({"unit": unit, "spent_s": spent_s, "samples": samples})
         self._learn(unit, samples, spent_s)
 

@@ -70,12 +70,15 @@ def _moe_block(p: Program, layer: int, fetched: int, offloaded: int, *, blocking
     p.combine(layer, after=done)
 
 
-def side_by_side(model: MoEModel, precisions: Precisions, counts: Mapping[str, int]) -> Schedule:
+def side_by_side(
+    model: MoEModel, precisions: Precisions, counts: Mapping[str, int], *, copy_priority: bool = False
+) -> Schedule:
     """Independent work for some of `gpu`, `cpu`, `copy` and `down`: so many experts computed, loaded or unloaded."""
     keys = [(layer, expert) for layer in model.moe_layers for expert in range(model.n_experts)]
     rotating = min(len(keys) - 1, 2 + 2 * cache_bytes() // model.expert_bytes(precisions.experts))
     resident, elsewhere = keys[:rotating], keys[rotating : 2 * rotating]
-    p = Program(model, precisions, default_lanes(), n_slots=rotating + 3, start_slots=resident)
+    lanes = default_lanes(copy_priority=copy_priority)
+    p = Program(model, precisions, lanes, n_slots=rotating + 3, start_slots=resident)
     p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=_CONTEXT)
     for i in range(max(counts.values())):
         if i < counts.get("gpu", 0):

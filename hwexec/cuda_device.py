@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from time import perf_counter, sleep
 from typing import Any
 
@@ -115,6 +116,7 @@ class TorchDevice(Device):
         """Register the pages with the driver: torch's own pinned memory rounds up to powers of two."""
         code = int(_torch_cuda.cudart().cudaHostRegister(memory.ctypes.data, memory.nbytes, 0))
         if code != 0:
+            self._forget_error()
             raise InputError(
                 f"{memory.nbytes / 1e9:.3g} GB of pinned host memory were refused (CUDA error {code})",
                 field="memory", remedy="free host memory, raise `ulimit -l`, or copy from pageable memory",
@@ -182,6 +184,11 @@ class TorchDevice(Device):
             end.synchronize()
             seconds.append(start.elapsed_time(end) / 1e3)
         return {"read_bytes_per_s": _YARDSTICK_BYTES / float(np.median(seconds)), **self._nvml.condition()}
+
+    def _forget_error(self) -> None:
+        """The driver's last error would be taken for the next kernel's."""
+        with suppress(RuntimeError):
+            torch.zeros(1, device=self.gpu)
 
     def _signals_work(self) -> bool:
         """Try it: a stream must hold until the word is set, and go on when it is."""

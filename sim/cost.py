@@ -143,7 +143,7 @@ class CostModel:
         prices = Prices.empty(len(classes), len(self.capacities))
         for group in classes.groups(ops, self._model, self._precisions):
             prices.set(group.members, self._price(group.kind, names[group.lane], group.like, group.sizes))
-        return self._priced(ops, names, classes, prices)
+        return self._priced(ops, lanes, classes, prices)
 
     def _one_by_one(self, ops: Ops, lanes: tuple[Lane, ...]) -> Priced:
         names = [lane.name for lane in lanes]
@@ -152,16 +152,17 @@ class CostModel:
         rows = zip(*(column.tolist() for column in (*columns, ops.size_bytes)), strict=True)
         priced = [self._like(ops, op, names[row[1]], row) for op, row in enumerate(rows)]
         each = np.arange(len(ops))
-        return self._priced(ops, names, OpClasses(each, each), Prices.of(priced, len(self.capacities)))
+        return self._priced(ops, lanes, OpClasses(each, each), Prices.of(priced, len(self.capacities)))
 
-    def _priced(self, ops: Ops, names: list[str], classes: OpClasses, prices: Prices) -> Priced:
+    def _priced(self, ops: Ops, lanes: tuple[Lane, ...], classes: OpClasses, prices: Prices) -> Priced:
         first = classes.first
+        queue_s = np.array([self._stack.queue_s * (lane.discipline == "priority") for lane in lanes], np.float64)
         return Priced(
             classes=classes,
             stated_s=ops.stated_s,
-            seconds=prices.seconds,
+            seconds=prices.seconds + queue_s[ops.lane[first]],
             dispatch_s=self._dispatch_s[ops.kind[first]] / np.where(routed(ops)[first], self._kernels.share(0), 1),
-            handoff_s=np.array([self.handoff_s(name) for name in names], np.float64)[ops.lane[first]],
+            handoff_s=np.array([self.handoff_s(lane.name) for lane in lanes], np.float64)[ops.lane[first]],
             demand=prices.demand,
             held=prices.held,
             origin=prices.origin,

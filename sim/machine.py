@@ -123,12 +123,14 @@ class Stack(_Part):
     `handoff_s` is what a lane takes, by device, to wake up for an op that finds it idle; `slowdown` multiplies
     kernels, keyed by `device.kind` or `device.kind.precision` (dequantisation). With `grouped_experts` an indexed
     product serves all routed experts of a layer, each of which then pays 1 / top-k of its launches and fixed time.
-    `spread` is relative (IQR / median).
+    `queue_s` is what a priority lane needs for every op to notice its end, choose the next and hand that over, where
+    software stands in front of the copy engine. `spread` is relative (IQR / median).
     """
 
     dispatch_s: dict[str, NonNegativeFloat]
     sync_s: NonNegativeFloat
     handoff_s: dict[str, NonNegativeFloat] = {}
+    queue_s: NonNegativeFloat = 0.0
     grouped_experts: bool = False
     copies: Literal["pinned", "pageable"]
     slowdown: dict[str, PositiveFloat] = {}

@@ -23,6 +23,7 @@ from calibrate.cuda_site import SHARES, CudaSite, in_words
 from calibrate.probe import side_by_side
 from calibrate.session import journal_path, measure
 from calibrate.sharing import fit_capacity, slowdowns, together
+from calibrate.software_queue import gaps
 from hwexec import numbers
 from hwexec.backend import ExecutionError
 from hwexec.numbers import expert_error
@@ -32,6 +33,7 @@ from sim.plan import plan
 from sim.precision import Precisions
 from sim.schedule import Kind
 from sim.strategies.registry import make_strategy
+from sim.timeline import Times
 from tests.fake_device import FakeDevice
 from tests.hardware import FP32, small_model
 from tests.traces import random_trace
@@ -80,6 +82,7 @@ def test_a_calibration_writes_a_machine_that_prices_the_models_schedules_from_ta
     assert machine.stack("ours-pageable").copies == "pageable"
     assert set(machine.stack().dispatch_s) >= {"attention", "gate", "expert", "combine", "head", "load", "send", "wait"}
     assert set(machine.stack().handoff_s) >= {"gpu", "cpu", "link"}
+    assert 0 < machine.stack().queue_s == machine.stack("ours-graphs").queue_s < 0.1
     for subject in ("interpolation", "condition", "dram", "link", "beside each other", "copies in flight", "numbers",
                     "gpu before", "gpu after", "cpu threads"):  # fmt: skip
         assert machine.sources[subject]
@@ -189,6 +192,14 @@ def test_downloads_side_by_side_wait_for_nobody() -> None:
     ops = schedule.ops
     assert (ops.kind == Kind.UNLOAD).sum() == 5
     assert all(ops.lane[dep] == ops.lane[op] for op in range(len(schedule)) for dep in ops.dependencies(op))
+
+
+def test_the_gap_of_a_queue_counts_only_what_was_waiting() -> None:
+    schedule = side_by_side(small_model(), FP32, {"copy": 4}, copy_priority=True)
+    assert [lane.discipline for lane in schedule.lanes if lane.name == "gpu0.h2d"] == ["priority"]
+    dispatched, start, end = [0.0, 1.0, 9.0, 20.0], [1.0, 6.5, 12.0, 30.0], [6.0, 11.0, 18.0, 40.0]
+    columns = [np.array(column) for column in (dispatched, start, end)]
+    assert gaps(schedule, Times(*columns, np.zeros(4, np.bool_))) == [0.5, 1.0], "the last came when the lane was idle"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "q4_0"])

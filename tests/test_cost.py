@@ -189,3 +189,20 @@ def test_grouped_experts_share_launches_and_fixed_time_but_neither_bytes_nor_flo
         assert set(dispatch_s[schedule.ops.kind == Kind.EXPERT]) == {0.5 / part}
         assert set(dispatch_s[schedule.ops.kind == Kind.GATE]) == {0.25}
     assert grouped.op(Kind.GATE, GPU, shared) == alone.op(Kind.GATE, GPU, shared)
+
+
+def test_a_software_queue_costs_each_of_its_ops_and_no_other_lane_anything() -> None:
+    machine = tiny_machine(stacks={"plain": stack(queue_s=0.25)})
+    for discipline, longer in ((False, 0.0), (True, 0.25)):
+        p = Program(tiny_model(), BF16, default_lanes(copy_priority=discipline), n_slots=2)
+        p.begin_step(Phase.DECODE, 0, sequences=1, tokens=1, context=3)
+        p.load(0, 1)
+        p.unload(0, 1)
+        p.attention(0)
+        schedule = p.schedule()
+        plain = costs_of(schedule, tiny_machine()).duration_s
+        for costs in (
+            costs_of(schedule, machine),
+            CostModel(machine, tiny_model(), BF16).of(schedule.ops, schedule.lanes),
+        ):
+            assert (costs.duration_s - plain).tolist() == pytest.approx([longer, 0.0, 0.0])

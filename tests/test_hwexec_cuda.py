@@ -31,15 +31,26 @@ from hwexec.wiring import wiring_of
 from sim.errors import DoesNotFit, InputError
 from sim.precision import Precisions
 from sim.program import default_lanes
-from sim.schedule import Kind, Lane, Schedule
-from sim.timeline import Times
+from sim.schedule import Lane, Schedule
 from tests.fake_device import FakeDevice
-from tests.hardware import COPY, CPU, GPU, HOST, LANES, WORKER, StandIn, Written, check_rules, small_model
+from tests.hardware import (
+    COPY,
+    CPU,
+    GPU,
+    HOST,
+    LANES,
+    TOLERANCE_S,
+    WORKER,
+    StandIn,
+    Written,
+    check_almost,
+    check_rules,
+    small_model,
+)
 from tests.test_hwexec_dispatch import written
 from tests.test_hwexec_execute import planned
 
 FIFO = (*LANES[:2], Lane("gpu0.h2d"), *LANES[3:])
-TOLERANCE_S = 2e-3  # how far apart a busy machine may see the two clocks
 
 
 class OnFake(StandIn):
@@ -78,23 +89,6 @@ def device() -> Iterator[FakeDevice]:
 
 def nothing(op: int) -> Task:
     return lambda: None
-
-
-def check_almost(schedule: Schedule, times: Times) -> None:
-    """The rules, where ops timed by the GPU and by the host may seem to overlap by what the clocks are apart."""
-    ops = schedule.ops
-    assert (times.dispatched_s <= times.start_s).all()
-    assert (times.start_s <= times.end_s).all()
-    assert (np.diff(times.dispatched_s) >= 0).all()
-    for op in range(len(schedule)):
-        last = times.end_s[ops.dependencies(op)].max(initial=0.0)
-        if ops.kind[op] != Kind.CANCEL and not times.cancelled[op]:
-            assert times.end_s[op] >= last - TOLERANCE_S
-            assert ops.kind[op] == Kind.WAIT or times.start_s[op] >= last - TOLERANCE_S
-    for number in range(1, len(schedule.lanes)):
-        mine = np.flatnonzero((ops.lane == number) & ~times.cancelled)
-        order = mine[np.argsort(times.start_s[mine], kind="stable")]
-        assert (times.start_s[order][1:] >= times.end_s[order][:-1] - TOLERANCE_S).all()
 
 
 @given(written(), st.booleans())

@@ -5,6 +5,7 @@ Everything is kept as soon as it is measured. A campaign that was stopped, or ra
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ def run_campaign(
     models = models_of(files(out / MACHINE))
     machine = _calibrated(hardware, out / MACHINE, CALIBRATION_SHARE * budget_s, models, say)
     jobs = list(_planned(files(out / MACHINE)))
+    gc.collect()  # what calibration held on the GPU
     outcome = Outcome(machine)
     with closing(hardware.backend()) as backend:
         _execute(jobs, backend, out / store.FILE, repeats, deadline, outcome, say)
