@@ -47,12 +47,13 @@ def sweep(
         return
     folder = out or Path(f"sweep-{found.source.path.stem}")
     check_folder(folder)
-    so_far = _SoFar()
+    so_far, store = _SoFar(), Store(folder, found)
     try:
         with progress_count("sweeping") as say, crew_on(on, jobs) as crew:
-            rows = run_sweep(found, Store(folder, found), crew, so_far.told(say))
+            rows = run_sweep(found, store, crew, so_far.told(say))
     except KeyboardInterrupt as error:
-        typer.echo(f"moesim: interrupted, {so_far}; start again to go on", err=True)
+        done = f"{len(store.done())} of {so_far.total} points done" if so_far.total else "no point done"
+        typer.echo(f"moesim: interrupted, {done}; start again to go on", err=True)
         raise typer.Exit(_INTERRUPTED) from error
     if as_json:
         typer.echo(json.dumps(summary(found, rows), indent=1, allow_nan=False))
@@ -65,28 +66,25 @@ class _SoFar:
     """How far a sweep has come since it was started, this time."""
 
     def __init__(self) -> None:
-        self._before: int | None = None
-        self._done = self._total = 0
-        self._began = self._now = time.monotonic()
+        self.total = 0
+        self._first = self._last = (0, 0.0)  # points done, and when
 
     def told(self, say: Callable[[int, int], None]) -> Callable[[int, int], None]:
         """Take progress, and pass it on."""
 
         def take(done: int, total: int) -> None:
-            if self._before is None:
-                self._before, self._began = done, time.monotonic()
-            self._done, self._total, self._now = done, total, time.monotonic()
+            self._last = done, time.monotonic()
+            if not self.total:
+                self._first = self._last
+            self.total = total
             say(done, total)
 
         return take
 
-    def __str__(self) -> str:
-        return f"{self._done} of {self._total} points done" if self._total else "no point done"
-
     @property
     def rate(self) -> str:
         """What was done this time, and how fast; nothing if all was there."""
-        new, seconds = self._done - (self._before or 0), self._now - self._began
+        new, seconds = (last - first for first, last in zip(self._first, self._last, strict=True))
         return f"{new} points in {seconds:.3g} s, {new / seconds:.3g} a second; " if new and seconds else ""
 
 
