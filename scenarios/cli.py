@@ -11,7 +11,9 @@ from scenarios.commands import (
     advise,
     calibrate,
     crossover,
+    diff,
     execute,
+    explain,
     explore,
     listing,
     measure,
@@ -61,7 +63,9 @@ app.command("run")(run.run)
 app.command("advise")(advise.advise)
 app.command("calibrate")(calibrate.calibrate)
 app.command("crossover")(crossover.crossover)
+app.command("diff")(diff.diff)
 app.command("execute")(execute.execute)
+app.command("explain")(explain.explain)
 app.command("sweep")(sweep.sweep)
 app.command("explore")(explore.explore)
 app.command("validate")(validate.validate)

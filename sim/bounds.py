@@ -26,7 +26,7 @@ _NEVER = float("inf")
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lower bounds in seconds on a run's makespan. docs/bounds.md proves each; all take an op's price at full speed.
+    """Lower bounds in seconds on a run's makespan. docs/why.md proves each; all take an op's price at full speed.
 
     compute_s: all weights everywhere from the start. GPU and CPU share the experts of each block, or, if blocks may
         overlap (not `serial`), of the whole run.

@@ -30,7 +30,7 @@ def levers(ground: Ground, weights: str, best: Tried) -> list[Lever]:
     """All of them, the greatest gain first."""
     found = [
         Lever(name, _speed(ground.on(adjusted(ground.machine, changes)), weights, best.contender) / best.speed, sold)
-        for name, (changes, sold) in _changes(ground.machine).items()
+        for name, (changes, sold) in machine_changes(ground.machine).items()
     ]
     return sorted(found, key=lambda lever: -lever.gain)
 
@@ -41,7 +41,7 @@ def first(found: Sequence[Lever]) -> Lever | None:
     return best if best.gain >= _WORTH else None
 
 
-def _changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bool]]:
+def machine_changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bool]]:
     """What becomes of the machine's numbers, and whether that is a thing to buy."""
     gpu_gib = machine.memory[GPU_MEMORY].usable_bytes / GIB
     return {

@@ -1,0 +1,86 @@
+"""`moesim diff`: what got slower from one timeline to another, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sim.timeline import Timeline
+    from sim.timeline_diff import Difference
+
+_TIMELINE, _SCHEDULE = ".timeline.arrow", ".schedule.arrow"
+_MOST_ROWS = 6
+_VISIBLE = 1e-3  # of the slower makespan: a change below this is not shown
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(help="A timeline written by `moesim run --save-schedules` or `execute`.")],
+    b: Annotated[Path, typer.Argument(help="Another of the same model and trace: strategy, machine, or real run.")],
+    schedule: Annotated[
+        Path | None,
+        typer.Option(
+            "--schedule", help="Of the timelines that have no NAME.schedule.arrow beside NAME.timeline.arrow."
+        ),
+    ] = None,
+) -> None:
+    """Compare two timelines, op by op and along their critical paths: what got slower, and why."""
+    from sim.timeline_diff import difference
+
+    found = difference(_load(a, schedule), _load(b, schedule))
+    for line in _lines(found, a.name.removesuffix(_TIMELINE), b.name.removesuffix(_TIMELINE)):
+        typer.echo(line)
+
+
+def _load(path: Path, schedule: Path | None) -> Timeline:
+    from sim.errors import InputError
+    from sim.schedule import Schedule
+    from sim.timeline import Timeline
+
+    beside = path.with_name(path.name.removesuffix(_TIMELINE) + _SCHEDULE)
+    if path.name.endswith(_TIMELINE) and beside.is_file():
+        schedule = beside
+    if schedule is None:
+        raise InputError(
+            "has no schedule beside it", file=path, field="--schedule", remedy=f"name it, or put {beside.name} there"
+        )
+    return Timeline.load(path, Schedule.load(schedule))
+
+
+def _lines(found: Difference, a: str, b: str) -> Iterator[str]:
+    from scenarios.table import number, seconds
+
+    least_s = _VISIBLE * max(found.a_s, found.b_s)
+    yield f"A  {a}: {seconds(found.a_s)}"
+    yield f"B  {b}: {seconds(found.b_s)}, {number(found.b_s / found.a_s if found.a_s else None)} times as long"
+    yield ""
+    yield f"{'on the critical path':<34}{'A':>9}{'B':>10}{'change':>11}"
+    for name, (a_s, b_s) in list(found.causes.items())[:_MOST_ROWS]:
+        if abs(b_s - a_s) >= least_s:
+            yield f"  {name:<32}{seconds(a_s):>9}{seconds(b_s):>10}{_change(b_s - a_s):>11}"
+    yield ""
+    yield f"{'busy':<34}{'A':>9}{'B':>10}{'change':>11}"
+    for row in found.kinds[:_MOST_ROWS]:
+        if abs(row.b_s - row.a_s) >= least_s:
+            counts = f"{row.count_a:,}" if row.count_a == row.count_b else f"{row.count_a:,} → {row.count_b:,}"
+            name = f"{row.kind} on {row.lane}"
+            yield f"  {name:<32}{seconds(row.a_s):>9}{seconds(row.b_s):>10}{_change(row.b_s - row.a_s):>11}   {counts}"
+    yield ""
+    pairs = found.alignment
+    yield f"{len(pairs.a):,} ops are in both, {len(pairs.only_a):,} in A only, {len(pairs.only_b):,} in B only"
+    if found.reasons:
+        changes = [f"{count:,} {before} → {after}" for (before, after), count in found.reasons.items()]
+        yield f"experts: {', '.join(changes[:_MOST_ROWS])}"
+    if len(found.step_s):
+        worst = int(abs(found.step_s).argmax())
+        yield f"largest change of a step: {_change(float(found.step_s[worst]))} in step {worst} of {len(found.step_s)}"
+
+
+def _change(change_s: float) -> str:
+    from scenarios.table import seconds
+
+    return f"{'+' if change_s >= 0 else '−'}{seconds(abs(change_s))}"
