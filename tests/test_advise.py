@@ -175,7 +175,10 @@ def test_the_answer_as_json_has_what_the_table_has(tmp_path: Path) -> None:
     }  # fmt: skip
     (only,) = told["formats"]
     assert set(only) == {"precision", "ranked", "lossy", "hypothetical", "does_not_fit"}
-    assert only["ranked"][0].items() <= told["best"].items()
+    assert only["ranked"][0] == {name: told["best"][name] for name in only["ranked"][0]}
+    low, high = told["best"]["ranges"]["decode_tokens_per_s"].values()
+    assert low <= told["best"]["decode_tokens_per_s"] * 1.001
+    assert high >= told["best"]["decode_tokens_per_s"] / 1.001
     for each in only["ranked"]:
         assert each["decode_tokens_per_s"] > 0
         assert each["memory_bytes"]["gpu0"]["total"] <= SMALL_GPU

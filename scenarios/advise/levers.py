@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scenarios.adjust import adjusted, faster_memory
-from scenarios.advise.contenders import Contender
 from scenarios.advise.question import Ground
-from scenarios.advise.trial import Tried, run_on
+from scenarios.advise.trial import Tried, entry, run_on
 from scenarios.datasheet import GIB
+from scenarios.whatif.trial import Trial as Changed
 from sim.machine import Machine
 from sim.memory import GPU_MEMORY
 
@@ -28,10 +28,12 @@ class Lever:
 
 def levers(ground: Ground, weights: str, best: Tried) -> list[Lever]:
     """All of them, the greatest gain first."""
-    found = [
-        Lever(name, _speed(ground.on(adjusted(ground.machine, changes)), weights, best.contender) / best.speed, sold)
-        for name, (changes, sold) in machine_changes(ground.machine).items()
-    ]
+    kept = best.run.cached if best.contender.sized else "auto"
+    trial = Changed(ground.case(weights, steady=best.contender.steady), entry(ground, weights, best.contender, kept))
+    found = [Lever("GPU memory", _with_more_memory(ground, weights, best) / best.speed)]
+    for name, (changes, sold) in machine_changes(ground.machine).items():
+        gain = trial.on(adjusted(ground.machine, changes)).over(trial.base).decode
+        found.append(Lever(name, gain or 1.0, sold))
     return sorted(found, key=lambda lever: -lever.gain)
 
 
@@ -43,9 +45,7 @@ def first(found: Sequence[Lever]) -> Lever | None:
 
 def machine_changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bool]]:
     """What becomes of the machine's numbers, and whether that is a thing to buy."""
-    gpu_gib = machine.memory[GPU_MEMORY].usable_bytes / GIB
     return {
-        "GPU memory": ({"gpu.memory_gib": FACTOR * gpu_gib}, True),
         "GPU speed": ({"gpu.speed": FACTOR}, True),
         "PCIe link": ({"link.speed": FACTOR}, True),
         "host memory bandwidth": (faster_memory(machine, FACTOR), True),
@@ -54,6 +54,8 @@ def machine_changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bo
     }
 
 
-def _speed(ground: Ground, weights: str, contender: Contender) -> float:
-    """With as many experts cached as then fit."""
-    return Tried(contender, run_on(ground, weights, contender)).speed
+def _with_more_memory(ground: Ground, weights: str, best: Tried) -> float:
+    """The decode rate with as many experts cached as then fit."""
+    gib = FACTOR * ground.machine.memory[GPU_MEMORY].usable_bytes / GIB
+    larger = ground.on(adjusted(ground.machine, {"gpu.memory_gib": gib}))
+    return Tried(best.contender, run_on(larger, weights, best.contender)).speed

@@ -25,7 +25,7 @@ def plain(advice: Advice) -> dict[str, Any]:
         "machine": ground.machine.name,
         "context": ground.context,
         "scenario": ground.scenario(chosen.weights) | {"strategies": _strategies(chosen)},
-        "best": _tried(advice.best) | {"precision": chosen.weights, "limit": bound(advice.best.run)},
+        "best": _tried(advice.best) | {"precision": chosen.weights, "bound_by": bound(advice.best.run)},
         "formats": [_trial(trial) for trial in (chosen, *advice.others)],
         "levers": {"factor": FACTOR, "gains": {lever.name: lever.gain for lever in advice.levers}},
         "buy_first": buy.name if buy else None,
