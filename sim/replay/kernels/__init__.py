@@ -4,12 +4,16 @@ A batch never evicts its own members: those are passed over, or taken out and pu
 made for the missing. Import this package only where Numba is installed.
 """
 
-from sim.replay.kernels.arc import arc
-from sim.replay.kernels.least_stale import least_stale
-from sim.replay.kernels.queue import queue
-from sim.replay.kernels.ranked import next_uses, ranked
-from sim.replay.kernels.s3fifo import s3fifo
-from sim.replay.kernels.sieve import sieve
-from sim.replay.kernels.window import window
+from sim.compiler import keep_by_sources
+
+keep_by_sources()
+
+from sim.replay.kernels.arc import arc  # noqa: E402
+from sim.replay.kernels.least_stale import least_stale  # noqa: E402
+from sim.replay.kernels.queue import queue  # noqa: E402
+from sim.replay.kernels.ranked import next_uses, ranked  # noqa: E402
+from sim.replay.kernels.s3fifo import s3fifo  # noqa: E402
+from sim.replay.kernels.sieve import sieve  # noqa: E402
+from sim.replay.kernels.window import window  # noqa: E402
 
 __all__ = ["arc", "least_stale", "next_uses", "queue", "ranked", "s3fifo", "sieve", "window"]
