@@ -82,9 +82,13 @@ def resolve(file: ScenarioFile) -> Case:
 
 def resolve_setting(file: ScenarioFile, sources: Sources | None = None) -> Case:
     """All of a scenario but its strategies; raises InputError."""
-    spec, sources = file.spec, sources or Sources()
-    model, machine = resolve_machines(file, sources)
-    routing = _routing(file, model, sources)
+    sources = sources or Sources()
+    return resolve_routing(file, *resolve_machines(file, sources), sources)
+
+
+def resolve_routing(file: ScenarioFile, model: MoEModel, machine: Machine, sources: Sources) -> Case:
+    """The same, of a scenario whose model and machine are resolved."""
+    spec, routing = file.spec, _routing(file, model, sources)
     precisions = Precisions(**spec.precision.model_dump())
     with file.at("model"):
         check_model(Setting(model, precisions, machine, requests_of(routing.trace, spec.batch)))

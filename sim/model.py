@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sim.attention_shape import Attention
@@ -143,10 +144,7 @@ class MoEModel:
     @property
     def resident_params(self) -> int:
         """Parameters that are not routed experts: all blocks' others, final norms, embedding and head."""
-        blocks = sum(map(self.layer_params, range(self.n_layers)))
-        final_norms = self.norm_params - sum(map(self.block_norm_params, range(self.n_layers)))
-        head = self.vocab * self.head_bias if self.tied_embeddings else self.head_params
-        return blocks + final_norms + self.embedding_params + head
+        return _resident_params(self)
 
     @property
     def total_params(self) -> int:
@@ -212,3 +210,11 @@ class MoEModel:
 
     def _ffn_params(self, intermediate: int) -> int:
         return self.matrices * self.hidden * intermediate
+
+
+@lru_cache(maxsize=64)
+def _resident_params(model: MoEModel) -> int:
+    blocks = sum(map(model.layer_params, range(model.n_layers)))
+    final_norms = model.norm_params - sum(map(model.block_norm_params, range(model.n_layers)))
+    head = model.vocab * model.head_bias if model.tied_embeddings else model.head_params
+    return blocks + final_norms + model.embedding_params + head

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from scenarios.load import ScenarioFile, check_scenario
-from scenarios.resolve import Case, resolve_entry, resolve_machines, resolve_setting
+from scenarios.resolve import Case, resolve_entry, resolve_machines, resolve_routing
 from scenarios.run import costs_of_entry
 from scenarios.sweeping.axes import Axis
 from scenarios.sweeping.columns import DONE, Row, unknown
@@ -67,7 +67,7 @@ def rows(ground: Ground, shared: Shared, point: int, choices: Choices) -> Iterat
         model, machine = resolve_machines(file, shared)
         routing = shared.routing_key(file, model)
         common["scenario"] = scenario_hash(file.spec, model, machine, routing)
-        case = resolve_setting(file, shared)
+        case = resolve_routing(file, model, machine, shared)
     except Exception as error:
         yield from (common | {"strategy": label, "reason": reason(error)} for label in labels)
         return

@@ -51,6 +51,7 @@ class Shared(Sources):
         self.model = cache(super().model)  # type: ignore[method-assign]
         self.machine = cache(super().machine)  # type: ignore[method-assign]
         self._preset = cache(_preset)
+        self._synthetic_key = cache(self._find_synthetic_key)
 
     def routing_key(self, file: ScenarioFile, model: MoEModel) -> str:
         """A name for the routing of a scenario that says all there is to it; raises InputError."""
@@ -70,7 +71,7 @@ class Shared(Sources):
         key = recorded_key(spec, path)
         return self._routing.get(key) or self._routing.put(key, recorded(spec, path))
 
-    def _synthetic_key(self, workload: WorkloadSpec, model: MoEModel, seed: int, folder: Path) -> str:
+    def _find_synthetic_key(self, workload: WorkloadSpec, model: MoEModel, seed: int, folder: Path) -> str:
         return synthetic_key(workload, model, seed, self._preset(workload.like, model, folder))
 
     def plan(self, case: Case, entry: Entry, costs: CostModel, routing: str) -> Planned:
