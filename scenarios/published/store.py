@@ -23,6 +23,7 @@ from sim.inputs import read_text
 VERSION = 1
 _FORMAT = "moesim-papers"
 _REMEDY = "run `make papers`"
+_IDLE = ("spread", "power", "source", "sources")
 Outcomes = Mapping[str, Mapping[str, Outcome]]  # by paper and setting
 
 
@@ -83,13 +84,20 @@ def _facts(scenario: ScenarioFile) -> Iterator[Any]:
     spec = scenario.spec
     machine = load_machine(named("machine", spec.machine, scenario))
     stacks = {name or next(iter(machine.stacks)) for name in (spec.stack, *(each.stack for each in spec.strategies))}
-    dumped = machine.model_dump(mode="json", exclude_defaults=True)
+    dumped = _timing(machine.model_dump(mode="json", exclude_defaults=True))
     yield dumped | {"stacks": {name: stack for name, stack in dumped["stacks"].items() if name in stacks}}
     model = load_model(named("model", spec.model, scenario))
     yield model.to_dict()
     if spec.workload is not None:
         like = spec.workload.like
         yield asdict((load_routing(like, scenario.folder) if like else routing_of(model)).style)
+
+
+def _timing(part: Any) -> Any:
+    """A part of a machine without what no time depends on: spreads, watts, and where its numbers come from."""
+    if isinstance(part, dict):
+        return {name: _timing(each) for name, each in part.items() if not name.endswith(_IDLE)}
+    return [_timing(each) for each in part] if isinstance(part, list) else part
 
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
