@@ -47,7 +47,7 @@ def _best(advice: Advice) -> Iterator[str]:
         f"GPU and decodes about {_rate(best)}, the first token after {seconds(run.summary.ttft_s)}."
     )
     memories = ", ".join(_memory(advice, footprint) for footprint in (run.footprint, run.host_footprint))
-    yield f"It is {bound(run)}; memory used: {memories}."
+    yield f"It runs {bound(run)}; memory used: {memories}."
 
 
 def _memory(advice: Advice, footprint: Footprint) -> str:
@@ -78,8 +78,8 @@ def _row(trial: Trial, each: Tried, mark: str = "") -> tuple[str, ...]:
 
 def _notes(advice: Advice) -> Iterator[str]:
     trial = advice.chosen
-    if more := len(trial.ranked()) - _ROWS:
-        yield f"{more} slower ones are left out." if more > 0 else ""
+    if (more := len(trial.ranked()) - _ROWS) > 0:
+        yield f"{more} slower ones are left out."
     for each in trial.ranked():
         if each.contender.released and each is not advice.best:
             yield f"Released software: {each.run.label} gives about {_rate(each)}."

@@ -26,7 +26,7 @@ const fronts = {
 
   function axis(item) {
     const values = item.distinct, log = values[0] > 0 && values[values.length - 1] > 50 * values[0];
-    return { title: { text: plain(item.unit && item.unit !== "share" ? `${item.title}, ${item.unit}` : item.title), standoff: 12 }, type: log ? "log" : "linear", ...(item.unit === "share" ? { tickformat: ".0%" } : {}), ...(log ? { dtick: 1 } : {}) };
+    return { title: { text: plain(item.unit && item.unit !== "share" ? `${item.title}, ${item.unit}` : item.title), standoff: 12 }, type: log ? "log" : "linear", ...(item.unit === "share" ? { tickformat: ".0%" } : {}), ...(log ? { dtick: "D2" } : {}) };
   }
 
   function bounds(item, side) { // the constraints on one of the two figures
