@@ -23,8 +23,9 @@ lint: $(DEV)  ## style, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV)  ## rates, printed beside a bare SimPy loop of the same run
+bench: $(DEV)  ## rates, as ratios to SimPy in the same run; adds a line to benchmarks/history.jsonl
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.planning
 	$(BIN)/python -m benchmarks.replay
 
 docs: $(DEV)  ## regenerate what documents take from the program
