@@ -51,6 +51,7 @@ DOCUMENTS: dict[str, Callable[[], Mapping[str, str]]] = {
     "README.md": lambda: {"quickstart": first_scenario("run")},
     "docs/advise.md": lambda: {"advice": first_advice()},
     "docs/intervals.md": lambda: {"whatif": first_scenario("whatif", "--strategy", "LRU cache")},
+    "docs/why.md": lambda: {"explain": printed("explain", "quickstart")},
     "docs/machines.md": tables,
     "docs/traces.md": lambda: routing_parts(ROOT / "docs" / "data" / "routing.json"),
     "docs/papers.md": lambda: document.parts(PAPERS),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, linprog
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +72,9 @@ def _solve(task: Task) -> OptimizeResult:
     T >= fixed_s + sum of count * seconds; T >= load_s * loads; T >= draws on each capacity; loads + uses on the CPU >=
     misses; seconds of a group >= what its GPU does; >= what its CPU does.
     """
+    from scipy.optimize import linprog  # here, for they take a while to import
+    from scipy.sparse import csr_array
+
     n_groups, n_classes, n_caps = len(task.count), len(task.uses), len(task.load_draw)
     able = np.isfinite(task.cpu_s)
     cpu_s = np.where(able, task.cpu_s, 0.0)

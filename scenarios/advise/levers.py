@@ -31,7 +31,7 @@ def levers(ground: Ground, weights: str, best: Tried) -> list[Lever]:
     kept = best.run.cached if best.contender.sized else "auto"
     trial = Changed(ground.case(weights, steady=best.contender.steady), entry(ground, weights, best.contender, kept))
     found = [Lever("GPU memory", _with_more_memory(ground, weights, best) / best.speed)]
-    for name, (changes, sold) in machine_changes(ground.machine).items():
+    for name, (changes, sold) in _changes(ground.machine).items():
         gain = trial.on(adjusted(ground.machine, changes)).over(trial.base).decode
         found.append(Lever(name, gain or 1.0, sold))
     return sorted(found, key=lambda lever: -lever.gain)
@@ -43,7 +43,7 @@ def first(found: Sequence[Lever]) -> Lever | None:
     return best if best.gain >= _WORTH else None
 
 
-def machine_changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bool]]:
+def _changes(machine: Machine) -> dict[str, tuple[Mapping[str, float], bool]]:
     """What becomes of the machine's numbers, and whether that is a thing to buy."""
     return {
         "GPU speed": ({"gpu.speed": FACTOR}, True),

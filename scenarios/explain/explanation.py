@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from scenarios.adjust import adjusted
-from scenarios.advise.levers import FACTOR, machine_changes
 from scenarios.limits import Limits
 from scenarios.load import ScenarioFile
 from scenarios.report.ranking import contenders, rank
-from scenarios.resolve import Case, Entry, resolve
+from scenarios.resolve import Case, resolve
 from scenarios.results import RunResult
 from scenarios.run import costs_of_entry, run_entry
+from scenarios.whatif.levers import Lever, levers
 from sim.critical_path import Path, critical_path
 from sim.errors import InputError
 from sim.gap import Gap, gap
@@ -24,9 +23,8 @@ Progress = Callable[[str], None]
 class Explanation:
     """One run of a scenario with its critical path and gap.
 
-    `gains`: how many times as fast it would be, planned anew, with `FACTOR` times as much of each part of the machine
-    or as many experts cached. `runner_up`: the best of the other strategies that can be used (or the best, if this is
-    another), with its path.
+    `levers`: what would make it faster, the one that decoding hangs on most first. `runner_up`: the best of the other
+    strategies that can be used (or the best, if this is another), with its path.
     """
 
     title: str
@@ -34,7 +32,7 @@ class Explanation:
     run: RunResult
     path: Path
     gap: Gap
-    gains: dict[str, float]
+    levers: list[Lever]
     runner_up: tuple[RunResult, Path] | None
 
 
@@ -52,8 +50,7 @@ def explain(file: ScenarioFile, label: str | None = None, progress: Progress = l
             runs.append(run_entry(case, entry))
         ranked = [entry.number for entry in contenders(rank(runs))] or list(range(len(runs)))
         chosen = ranked[0] if label is None else labels.index(label)
-        progress("looking for what limits it")
-        gains = _gains(case, case.entries[chosen], runs[chosen].summary.makespan_s)
+        found = levers(case, case.entries[chosen], progress)
     others = [number for number in ranked if number != chosen]
     limits = Limits(case)
     limit = limits.of(chosen, runs[chosen])
@@ -65,24 +62,10 @@ def explain(file: ScenarioFile, label: str | None = None, progress: Progress = l
         run=run,
         path=_path(case, chosen, run),
         gap=gap(run.timeline, limits.bounder(chosen, run), limit),
-        gains=gains,
+        levers=found,
         runner_up=(runs[others[0]], _path(case, others[0], runs[others[0]])) if others else None,
     )
 
 
 def _path(case: Case, number: int, run: RunResult) -> Path:
     return critical_path(run.timeline, costs_of_entry(case, case.entries[number]).of_schedule(run.schedule))
-
-
-def _gains(case: Case, entry: Entry, now_s: float) -> dict[str, float]:
-    """Largest first."""
-    changed: dict[str, tuple[Case, Entry]] = {}
-    for name, (changes, _) in machine_changes(case.machine).items():
-        if "gpu.memory_gib" not in changes:  # more experts cached, which is below
-            changed[name] = replace(case, machine=adjusted(case.machine, changes)), entry
-    more = min(case.model.n_slots_total, round(FACTOR * entry.fit.cached))
-    strategy = entry.strategy()
-    if strategy.slots(case.model) is None and not strategy.equal_shares and more > entry.fit.cached:
-        changed["experts cached"] = case, replace(entry, fit=replace(entry.fit, cached=more))
-    gains = {name: now_s / run_entry(*each).summary.makespan_s for name, each in changed.items()}
-    return dict(sorted(gains.items(), key=lambda item: -item[1]))

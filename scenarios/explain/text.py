@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from scenarios.advise.levers import FACTOR
 from scenarios.explain.explanation import Explanation
 from scenarios.results import RunResult
 from scenarios.table import number, percent, seconds
+from scenarios.whatif.levers import Lever
 from sim.critical_path import Path
 from sim.metrics import hit_rate
 
 _MOST_CAUSES = 6
 _VISIBLE = 0.005  # share of a run below which a cause is not named
+_TWICE = "× 2"
 _WORTH = 1.02  # a gain below this is none
 _LEVEL = 0.005  # relative; makespans nearer than this are equal
 _EVEN = 2.0  # times the mean share that the heaviest block may have
@@ -39,7 +40,7 @@ def lines(found: Explanation) -> Iterator[str]:
         yield f"  a run that computes no expert on the CPU takes {seconds(limit.link_s)} at least, for the link alone"
     yield f"  {_advice(found)}"
     yield ""
-    yield f"With {FACTOR:g} times as much of one thing, as many times as fast: {_gains(found.gains)}"
+    yield f"With twice as much of one thing, so many times as fast: {_gains(found.levers)}"
     if found.runner_up is not None:
         yield f"{_beside(*found.runner_up, found)}"
 
@@ -98,10 +99,16 @@ def _advice(found: Explanation) -> str:
     return told[name]
 
 
-def _gains(gains: Mapping[str, float]) -> str:
+def _gains(levers: Sequence[Lever]) -> str:
+    """In decode, or to the first token where nothing is decoded; where there is no twice as much, with all there is."""
+    gains = {}
+    for lever in levers:
+        label = _TWICE if _TWICE in lever.gains else list(lever.gains)[-1]
+        pace = lever.gains[label]
+        gains[lever.name if label == _TWICE else f"{lever.name} ({label})"] = pace.decode or pace.first_token or 1.0
     able = [f"{name} {number(gain)}" for name, gain in gains.items() if gain >= _WORTH]
     idle = [name for name, gain in gains.items() if gain < _WORTH]
-    return ", ".join(able or ["none"]) + (f"; nothing by {', '.join(idle)}" if idle and able else "")
+    return ", ".join(able or ["none"]) + (f"; no gain from {', '.join(idle)}" if idle and able else "")
 
 
 def _beside(other: RunResult, path: Path, found: Explanation) -> str:
