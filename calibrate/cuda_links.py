@@ -76,13 +76,15 @@ class CudaLinkPlan:
         units = []
         for turn in range(_ROUNDS):
             for point in alone:
-                units.append(Unit(f"{copy_point(*point)} round {turn}", alone_s, partial(self._alone, bench, *point)))
+                measure = partial(self._alone, bench, *point)
+                units.append(Unit(f"{copy_point(*point)} round {turn}", alone_s, measure, turn > 0))
             for size in self.both_sizes:
-                units.append(Unit(f"both ways {size} round {turn}", both_s, partial(self._both, bench, size)))
+                measure = partial(self._both, bench, size)
+                units.append(Unit(f"both ways {size} round {turn}", both_s, measure, turn > 0))
             for way in LANES:
                 for number in IN_FLIGHT:
                     name = f"{flight_point(way, self.expert_bytes, number)} round {turn}"
-                    units.append(Unit(name, flight_s, partial(self._in_flight, bench, way, number)))
+                    units.append(Unit(name, flight_s, partial(self._in_flight, bench, way, number), turn > 0))
         return [*units, Unit("reads from storage", alone_s * _ROUNDS, partial(self._reads, bench))]
 
     def tables(self, samples: Samples, source: str) -> list[Link]:

@@ -128,7 +128,9 @@ class KernelPlan:
         points = [(series, rig, tokens) for series, rig in self.rigs for tokens in series.tokens]
         share_s = budget_s / max(1, len(points) * _PASSES)
         return [
-            Unit(f"{series.point(tokens)} pass {turn}", share_s, partial(_measure, bench, rig, series, tokens))
+            Unit(
+                f"{series.point(tokens)} pass {turn}", share_s, partial(_measure, bench, rig, series, tokens), turn > 0
+            )
             for turn in range(_PASSES)
             for series, rig, tokens in points
         ]

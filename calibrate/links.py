@@ -55,7 +55,7 @@ class LinkPlan:
         points = [(direction, size) for direction in DIRECTIONS for size in self.sizes_of(direction)]
         share_s = budget_s / (len(points) * _PASSES)
         return [
-            Unit(f"{link_point(*point)} pass {turn}", share_s, partial(self._measure, bench, *point))
+            Unit(f"{link_point(*point)} pass {turn}", share_s, partial(self._measure, bench, *point), turn > 0)
             for turn in range(_PASSES)
             for point in points
         ]

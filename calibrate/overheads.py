@@ -32,7 +32,8 @@ def overhead_units(
     """
     schedule = decode_like(probe_model(model), precisions, _STEPS)
     measure = partial(_measure, backend, schedule, prefix)
-    return [Unit(f"{prefix}overheads round {turn}", budget_s / ROUNDS, measure) for turn in range(ROUNDS)]
+    name, share_s = f"{prefix}overheads round", budget_s / ROUNDS
+    return [Unit(f"{name} {turn}", share_s, measure, turn > 0) for turn in range(ROUNDS)]
 
 
 def _measure(backend: Backend, schedule: Schedule, prefix: str, budget_s: float, _: Samples) -> Samples:

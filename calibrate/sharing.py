@@ -45,7 +45,7 @@ def sharing_units(
     share_s = budget_s / (len(groups) * _ROUNDS)
     cut = probe_model(model)
     return [
-        Unit(f"{' + '.join(group)} round {turn}", share_s, partial(_measure, backend, cut, precisions, group))
+        Unit(f"{' + '.join(group)} round {turn}", share_s, partial(_measure, backend, cut, precisions, group), turn > 0)
         for turn in range(_ROUNDS)
         for group in groups
     ]

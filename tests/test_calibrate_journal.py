@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,17 @@ def test_units_get_their_share_or_less_when_time_is_short(tmp_path: Path) -> Non
     with Journal(tmp_path / "t", IDENTITY) as journal:
         run_units(units(calls), journal, 40.0, lambda what, share: None)
     assert [budget for _, budget in calls] == [1.0] * 4
+
+
+def test_what_can_be_spared_is_left_out_when_time_is_short(tmp_path: Path) -> None:
+    calls: list[tuple[str, float]] = []
+    plain = units(calls)
+    some = [plain[0], replace(plain[1], spared=True), plain[2], replace(plain[3], spared=True)]
+    with Journal(tmp_path / "s", IDENTITY) as journal:
+        journal.add("earlier", {}, spent_s=1.5)
+        run_units(some, journal, 2.4, lambda what, share: None)
+    assert [name for name, _ in calls] == ["a", "c", "d"], "b would have taken what c needs"
+    calls.clear()
+    with Journal(tmp_path / "t", IDENTITY) as journal:
+        run_units(some, journal, 40.0, lambda what, share: None)
+    assert len(calls) == 4
