@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,13 +41,14 @@ def cpu_s(sweep: Sweep, shared: Shared, work: list[Chunk]) -> float:
 
 
 def by_tokens(sweep: Sweep, work: list[Chunk]) -> None:
-    """Milliseconds of a point whose plan is there, and of a plan."""
+    """Milliseconds of a point whose plan is there, the median of many, each the best of three tries; and of a plan."""
     print(f"{'decode tokens':>16}{'ms a point':>14}{'µs a token':>14}{'ms a plan':>14}   target {POINT_TARGET_MS:g} ms")
     for tokens in TOKENS:
         longer, shared = with_output(sweep, tokens), Shared()
         cpu_s(longer, shared, [_head(work[0])])  # routing and guesses
         plan_s = cpu_s(longer, shared, [_head(work[1])])
-        point_s = min(cpu_s(longer, shared, [work[1]]) for _ in range(3)) / len(work[1].points)
+        tries = [[cpu_s(longer, shared, [point]) for point in work[1].singles()] for _ in range(3)]
+        point_s = statistics.median(map(min, zip(*tries, strict=True)))
         print(f"{tokens:16}{1e3 * point_s:14.2f}{1e6 * point_s / tokens:14.1f}{1e3 * (plan_s - point_s):14.1f}")
 
 
