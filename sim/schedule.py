@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -188,6 +189,14 @@ class Schedule:
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: what was found out of them is found out again."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of all ops and of their dependencies: 16 hexadecimal digits."""
+        digest = sha256()
+        for column in (*(getattr(self.ops, name) for name in COLUMNS), self.ops.deps.offsets, self.ops.deps.values):
+            digest.update(np.ascontiguousarray(column).view(np.uint8).data)
+        return digest.hexdigest()[:16]
 
     @property
     def portable(self) -> bool:

@@ -105,7 +105,7 @@ class Timeline:
             kind="timeline",
             version=FORMAT_VERSION,
             columns=vars(self.times),
-            meta={"source": self.source, "meta": self.meta},
+            meta={"source": self.source, "meta": self.meta, "schedule": self.schedule.fingerprint},
         )
 
     @classmethod
@@ -116,6 +116,12 @@ class Timeline:
             timeline = cls(schedule, Times(**columns), meta["source"], meta["meta"])
         except (KeyError, TypeError) as error:
             raise FormatError(f"not a usable timeline: {error}", file=path, remedy="make it again") from error
+        made_of = meta.get("schedule", schedule.fingerprint)  # older files do not say
+        if len(timeline.times) == len(schedule) and made_of != schedule.fingerprint:
+            raise FormatError(
+                "was made from another schedule of as many ops", file=path, field="schedule", value=made_of,
+                remedy="give the schedule that this timeline was made from",
+            )  # fmt: skip
         if len(timeline.times) != len(schedule):
             raise FormatError(
                 f"holds {len(timeline.times)} ops, the schedule {len(schedule)}",

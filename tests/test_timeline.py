@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sim.columnar import write_table
+from sim.columnar import Ragged, write_table
 from sim.cost import costs_of
 from sim.engine import simulate
 from sim.errors import FormatError, InputError
@@ -49,6 +50,29 @@ def test_a_timeline_of_another_schedule_is_refused(tmp_path: Path) -> None:
     other = two_steps(heads=False).schedule()
     with pytest.raises(FormatError, match=r"a: holds 6 ops, the schedule 4; give the schedule"):
         Timeline.load(tmp_path / "a", other)
+
+
+def test_a_timeline_of_another_schedule_of_as_many_ops_is_refused(tmp_path: Path) -> None:
+    timed(two_steps()).save(tmp_path / "a")
+    schedule = two_steps().schedule()
+    for column in ("expert", "tokens", "priority"):
+        changed = getattr(schedule.ops, column).copy()
+        changed[1] += 1
+        other = replace(schedule, ops=replace(schedule.ops, **{column: changed}))
+        with pytest.raises(FormatError, match=r"a: schedule: was made from another schedule of as many ops"):
+            Timeline.load(tmp_path / "a", other)
+    other = replace(
+        schedule, ops=replace(schedule.ops, deps=Ragged(schedule.ops.deps.offsets, schedule.ops.deps.values * 0))
+    )
+    with pytest.raises(FormatError, match="another schedule"):
+        Timeline.load(tmp_path / "a", other)
+
+
+def test_a_timeline_that_does_not_say_what_it_was_made_from_still_loads(tmp_path: Path) -> None:
+    timeline = timed(two_steps())
+    meta = {"source": "simulated", "meta": {}}
+    write_table(tmp_path / "old", kind="timeline", version=1, columns=vars(timeline.times), meta=meta)
+    assert Timeline.load(tmp_path / "old", timeline.schedule).makespan_s == timeline.makespan_s
 
 
 def test_alien_truncated_and_damaged_files_are_refused_in_one_line(tmp_path: Path) -> None:
