@@ -91,8 +91,9 @@ def fit(strategy: Strategy, stated: int | str | None, common: int | str, setting
     if strategy.bracket and not fits:
         lacks = f"hypothetical: needs {gpu.total_bytes / 1e9:.4g} GB of {usable / 1e9:.4g} GB on the GPU"
         return Fit(cached, gpu, host, False, (lacks,))
-    gpu.check(setting.machine, strategy.name)
-    host.check(setting.machine, strategy.name)
+    fewer = "" if strategy.slots(setting.model) is not None else "cache fewer experts"
+    gpu.check(setting.machine, strategy.name, smaller=strategy.smaller_on_gpu or fewer)
+    host.check(setting.machine, strategy.name, smaller=strategy.smaller_on_host)
     return Fit(cached, gpu, host, True, ())
 
 

@@ -24,14 +24,19 @@ class Footprint:
         """The sum."""
         return sum(self.items.values())
 
-    def check(self, machine: Machine, who: str) -> None:
-        """Raise DoesNotFit, showing the sum, if the machine's usable memory is smaller."""
+    def check(self, machine: Machine, who: str, *, smaller: str = "") -> None:
+        """Raise DoesNotFit, showing the sum, if the machine's usable memory is smaller.
+
+        `smaller` is what to do for it to take less here, if there is anything.
+        """
         if self.total_bytes > (usable := machine.memory[self.memory].usable_bytes):
+            shorter = " or a shorter context" if "KV cache" in self.items else ""
+            other = f"use a lower precision{shorter}, or choose a larger machine"
             parts = " + ".join(f"{name} {_gb(size)}" for name, size in self.items.items() if size)
             raise DoesNotFit(
                 f"{who} does not fit {machine.name}: {parts} = {_gb(self.total_bytes)} GB > {_gb(usable)} GB usable",
                 field=f"memory.{self.memory}",
-                remedy="cache fewer experts, use a lower precision or a shorter context, or choose a larger machine",
+                remedy=f"{smaller}, {other}" if smaller else other,
             )
 
 

@@ -85,6 +85,8 @@ class Strategy(ABC):
     bracket: ClassVar[bool] = False  # may be larger than the machine: shown as what is out of reach
     equal_shares: ClassVar[bool] = False  # as many slots for every MoE block; `auto` and shares are rounded down
     embedding_on_host: ClassVar[bool] = False  # the input embedding is looked up there
+    smaller_on_gpu: str = ""  # what makes it take less memory there, if that is not its `cache`
+    smaller_on_host: str = ""
     routing_on_host: bool = True  # the host must see the router's result before it can go on
 
     def slots(self, model: MoEModel) -> int | None:

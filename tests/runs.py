@@ -116,7 +116,7 @@ OTHERS: list[Case] = [
     ("moe-infinity", (("variant", "code"),)),
     ("moe-ondemand", ()),
     ("daop", (("first_predicted", 1),)),
-    ("daop", (("variant", "paper"), ("first_predicted", 2), ("cpu_experts", 0))),
+    ("daop", (("variant", "paper"), ("first_predicted", 1), ("cpu_experts", 0))),
     ("llama-cpp", ()),
     ("llama-cpp", (("n_cpu_moe", 1), ("stream_from", 2))),
     ("llama-cpp", (("stream_from", 4), ("copied", "all"))),

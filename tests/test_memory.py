@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_with_the_sum_that_shows_why() -> None:
     need = gpu_footprint(tiny_model(), BF16, expert_slots=8, **RUN)
     need.check(tiny_machine(memory=memory(need.total_bytes)), "cache")
     with pytest.raises(DoesNotFit) as caught:
-        need.check(tiny_machine(memory=memory(need.total_bytes - 1)), "cache")
+        need.check(tiny_machine(memory=memory(need.total_bytes - 1)), "cache", smaller="cache fewer experts")
     message = str(caught.value)
     assert message.startswith("memory.gpu0: cache does not fit toy: non-expert weights ")
     for part in (
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_refused_with_the_sum_that_shows_why() -> None:
         "KV cache 1.6e-06",
         "activations 2.08e-06",
         "GB usable",
-        "cache fewer experts",
+        "; cache fewer experts, use a lower precision or a shorter context",
     ):
         assert part in message
     assert "\n" not in message

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,35 @@ def test_what_is_not_stated_exactly_is_rounded_down_to_equal_shares(tmp_path: Pa
 def test_more_experts_than_the_model_has_are_refused(setting: Setting) -> None:
     with pytest.raises(InputError, match=r"tiny has only 8 routed experts \(got 9\)"):
         fit(make_strategy("cache"), None, 9, setting)
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "says"),
+    [
+        ("cache", {}, "cache fewer experts, use a lower precision"),
+        ("llama-cpp", {"n_cpu_moe": 1}, "raise `n_cpu_moe`, use a lower precision"),
+        ("llama-cpp", {}, "GB usable; use a lower precision"),
+        ("standard", {}, "GB usable; use a lower precision"),
+        ("accelerate", {"gpu_layers": 1}, "lower `gpu_layers`, use"),
+        ("layer-streaming", {}, "set `prefetch: false`, use"),
+        ("deepspeed-mii", {}, "lower `prefetch_bucket`, use"),
+    ],
+)
+def test_what_does_not_fit_is_told_which_knob_helps(
+    tmp_path: Path, name: str, knobs: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(DoesNotFit) as caught:
+        fit(make_strategy(name, **knobs), None, 4, make_setting(tmp_path, gpu_bytes=1))
+    assert says in str(caught.value)
+    assert f"{name} does not fit toy" in str(caught.value)
+
+
+def test_what_does_not_fit_the_host_is_told_so_too(tmp_path: Path) -> None:
+    small = make_setting(tmp_path, gpu_bytes=10**7, host_bytes=EXPERT_BYTES)
+    with pytest.raises(DoesNotFit, match="lower `n_cpu_moe`, use"):
+        fit(make_strategy("llama-cpp"), None, 4, small)
+    with pytest.raises(DoesNotFit, match=r"GB usable; use a lower precision, or choose"):
+        fit(make_strategy("cache"), None, 4, small)
 
 
 def test_offloaded_experts_must_fit_the_host(tmp_path: Path) -> None:

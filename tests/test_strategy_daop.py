@@ -120,6 +120,13 @@ def test_predicted_blocks_start_with_the_fifth_in_the_code_and_the_fourth_in_the
         assert max(schedule.ops.layer[inline]) == first - 1
 
 
+def test_more_blocks_than_there_are_cannot_follow_their_router() -> None:
+    trace = trace_of([[3, 2], [0, 1]])
+    assert plan_tiny("daop", trace, 4, predictor=PerfectPredictor(), first_predicted=2)
+    with pytest.raises(InputError, match=r"first_predicted: tiny decodes .* 2 MoE blocks \(got 3\); give at"):
+        plan_tiny("daop", trace, 4, predictor=PerfectPredictor(), first_predicted=3)
+
+
 def test_the_routers_own_choice_is_neither_awaited_nor_followed_in_a_predicted_block() -> None:
     wrong = Says({1: [0, 1], 2: [1, 0]})
     schedule = decode_tiny(said=wrong)

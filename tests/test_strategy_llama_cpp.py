@@ -142,13 +142,18 @@ def _on_host(n: int, n_layers: int, trace: RoutingTrace) -> Schedule:
 
 def test_blocks_are_counted_from_the_first_whether_they_have_experts_or_not() -> None:
     model = tiny_model(n_layers=4, moe_layers=(1, 2, 3), dense_hidden=10)
-    slots = [make_strategy("llama-cpp", n_cpu_moe=n).slots(model) for n in (0, 1, 2, 4, 99, "all")]
-    assert slots == [12, 12, 8 + BUFFER, BUFFER, BUFFER, BUFFER]
+    slots = [make_strategy("llama-cpp", n_cpu_moe=n).slots(model) for n in (0, 1, 2, 4, "all")]
+    assert slots == [12, 12, 8 + BUFFER, BUFFER, BUFFER]
 
 
 def test_too_few_slots_are_refused() -> None:
     with pytest.raises(InputError, match=rf"llama-cpp needs {4 + BUFFER} expert slots \(got 5\)"):
         plan_tiny("llama-cpp", ONE_TOKEN, 5, n_cpu_moe=1)
+
+
+def test_more_blocks_than_the_model_has_are_refused() -> None:
+    with pytest.raises(InputError, match=r"strategies.n_cpu_moe: tiny has only 2 blocks \(got 3\); give at most 2, or"):
+        make_strategy("llama-cpp", n_cpu_moe=3).slots(tiny_model())
 
 
 @pytest.mark.parametrize("knob", [{"n_cpu_moe": -1}, {"n_cpu_moe": "none"}, {"n_ubatch": 0}, {"copied": "some"}])

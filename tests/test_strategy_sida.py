@@ -279,3 +279,8 @@ def test_it_forgets_one_run_before_the_next(variant: str) -> None:
     strategy = make_strategy("sida", variant=variant)
     first, second = (plan_tiny(strategy, FOUR, 8, predictor=PerfectPredictor()) for _ in range(2))
     assert listing(first) == listing(second)
+
+
+def test_a_token_cannot_have_more_experts_than_there_are() -> None:
+    with pytest.raises(InputError, match=r"strategies.top: tiny has only 4 experts a block \(got 5\); give at most 4"):
+        plan_tiny("sida", trace_of([[3, 2], [0, 1]]), 4, predictor=PerfectPredictor(), top=5)

@@ -36,6 +36,7 @@ class Accelerate(LayerStreaming):
         super().__init__(prefetch=False)
         self.variant, self.gpu_layers = variant, gpu_layers
         self.block_buffers = gpu_layers + 1
+        self.smaller_on_gpu = "lower `gpu_layers`" if gpu_layers else ""
 
     def slots(self, model: MoEModel) -> int:
         """Those of the blocks that stay, and room for what is copied; raises InputError if nothing is left to copy."""

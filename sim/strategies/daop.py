@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
+from sim.errors import InputError
 from sim.parts.degrade import settled
 from sim.parts.exchange import swap
 from sim.parts.misses import from_cpu, on_cpu, side_by_side, to_cpu
@@ -76,14 +77,24 @@ class Daop(Strategy):
         cpu_experts: NonNegativeInt = 1,
     ) -> None:  # fmt: skip
         self.variant = variant
+        self._stated = first_predicted
         self.first_predicted = _FIRST_PREDICTED[variant] if first_predicted is None else first_predicted
         self.swap_ratio, self.max_swaps, self.cpu_experts = swap_ratio, max_swaps, cpu_experts
         self.latency_cpu_ms, self.latency_gpu_ms = latency_cpu_ms, latency_gpu_ms
         self.replaced = 0
 
     def start(self, world: World) -> Sequence[Key]:
-        """Profile the machine, place the experts that decode steps use most."""
+        """Profile the machine, place the experts that decode steps use most.
+
+        Raises InputError if more blocks are to follow their router than there are.
+        """
         super().start(world)
+        decoding = sum(block >= world.model.encoder_layers for block in world.model.moe_layers)
+        if self._stated is not None and self._stated > decoding:
+            raise InputError(
+                f"{world.model.name} decodes through only {decoding} MoE blocks", field="strategies.first_predicted",
+                value=self._stated, remedy=f"give at most {decoding}, which predicts none",
+            )  # fmt: skip
         self._latencies = latencies(world, self.latency_cpu_ms, self.latency_gpu_ms)
         popularity = decode_popularity(world)
         self._popular: list[list[int]] = np.argsort(-popularity, axis=1, kind="stable").tolist()

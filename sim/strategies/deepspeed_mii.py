@@ -40,6 +40,7 @@ class DeepSpeedMii(LayerStreaming):
     ) -> None:  # fmt: skip
         super().__init__(prefetch=True)
         self.variant, self.prefetch_bucket, self.max_live = variant, prefetch_bucket, max_live
+        self.smaller_on_gpu = "lower `prefetch_bucket`" if variant == "code" and prefetch_bucket else ""
 
     def slots(self, model: MoEModel) -> int:
         """A whole block's, and those of the next block that may come ahead."""

@@ -27,6 +27,7 @@ class LayerStreaming(Strategy):
     def __init__(self, *, prefetch: bool = True) -> None:
         self.prefetch = prefetch
         self.block_buffers = 1 + prefetch
+        self.smaller_on_gpu = "set `prefetch: false`" if prefetch else ""
 
     def slots(self, model: MoEModel) -> int:
         """Those of the blocks that are on the GPU at once."""

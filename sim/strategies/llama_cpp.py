@@ -40,9 +40,19 @@ class LlamaCpp(Strategy):
         stream_from: PositiveInt = 32, copied: Literal["used", "all"] = "used",
     ) -> None:  # fmt: skip
         self.n_cpu_moe, self.n_ubatch, self.stream_from, self.copied = n_cpu_moe, n_ubatch, stream_from, copied
+        self.smaller_on_gpu = "" if n_cpu_moe == "all" else "raise `n_cpu_moe`"
+        self.smaller_on_host = "" if n_cpu_moe == 0 else "lower `n_cpu_moe`"
 
     def slots(self, model: MoEModel) -> int:
-        """The experts of the other blocks, and the buffer that streams: one matrix of each of a block's experts."""
+        """The experts of the other blocks, and the buffer that streams: one matrix of each of a block's experts.
+
+        Raises InputError if more blocks are to stay on the host than there are.
+        """
+        if self.n_cpu_moe != "all" and self.n_cpu_moe > model.n_layers:
+            raise InputError(
+                f"{model.name} has only {model.n_layers} blocks", field="strategies.n_cpu_moe", value=self.n_cpu_moe,
+                remedy=f"give at most {model.n_layers}, or `all`",
+            )  # fmt: skip
         on_gpu = len(self._on_gpu(model))
         return on_gpu + (_buffer(model) if on_gpu < model.n_slots_total else 0)
 

@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from sim.errors import InputError
 from sim.model import MoEModel
 from sim.parts.eager import looked_at, one_at_a_time
 from sim.parts.hash_tables import HashTable, HashThread
@@ -68,8 +69,13 @@ class Sida(Cache):
         return model.n_slots_total if self.in_steps else None
 
     def start(self, world: World) -> Sequence[Key]:
-        """Begin with no expert on the GPU."""
+        """Begin with no expert on the GPU; raises InputError if a token is to have more experts than there are."""
         super().start(world)
+        if self.top > world.model.n_experts:
+            raise InputError(
+                f"{world.model.name} has only {world.model.n_experts} experts a block", field="strategies.top",
+                value=self.top, remedy=f"give at most {world.model.n_experts}, or 0 for the router's top-k",
+            )  # fmt: skip
         self.cache = ExpertCache("fifo", world.model.moe_layers, world.n_slots, scope="global")
         self._queue = LoadQueue(self.cache, swap=self.evict == "swap")
         self._ranks = self.top or world.model.top_k
