@@ -17,15 +17,23 @@ def print_study(study: Study, title: str) -> None:
     """Print hit rates by policy and capacity, and what the misses are due to at the few capacities asked for."""
     console = terminal()
     console.print(Text(f"{title} · hit rates"), soft_wrap=True)
-    table = _new_table()
+    table, digits = _new_table(), _digits(study)
     for capacity in study.capacities:
         table.add_column(capacity_label(study, capacity), justify="right")
     for policy in study.policies:
-        table.add_row(policy, *(percent(_defined(1 - ratio)) for ratio in study.miss_ratios(policy).tolist()))
+        rates = 1 - study.miss_ratios(policy)
+        table.add_row(policy, *(percent(_defined(rate), digits) for rate in rates.tolist()))
     console.print(table)
     for at in _shown(study):
         console.print()
         _print_split(study, at)
+
+
+def _digits(study: Study) -> int:
+    """1 where whole percents would show the rates of neighbouring capacities as equal although they are not."""
+    rates = np.array([100 * (1 - study.miss_ratios(policy)) for policy in study.policies])
+    differ = np.diff(rates, axis=1) != 0
+    return int((differ & (np.diff(np.round(rates), axis=1) == 0)).any())
 
 
 def capacity_label(study: Study, capacity: int) -> str:

@@ -123,11 +123,11 @@ def number_range(found: Range | None) -> str:
     return "–" if found is None else f"{number(found.low)}–{number(found.high)}"
 
 
-def percent(value: float | None) -> str:
-    """A share in whole percent, with a digit more where that would say 100 % of what is not all."""
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share in percent, by default whole, with a digit more where that would say 100 % of what is not all."""
     if value is None:
         return "–"
-    return f"{100 * value:.0f} %" if value == 1 or value < 0.995 else f"{100 * value:.1f} %"
+    return f"{100 * value:.{digits}f} %" if value == 1 or value < 0.995 else f"{100 * value:.{digits + 1}f} %"
 
 
 def _busy(run: RunResult) -> str:

@@ -168,3 +168,17 @@ def test_a_folder_that_cannot_be_written_is_refused_first(trace_file: Path) -> N
     result = moesim(trace_file, "--out", trace_file)
     assert result.exit_code == 2
     assert "--out" in result.stderr
+
+
+def test_rates_have_a_digit_more_only_where_capacities_would_look_alike(tmp_path: Path) -> None:
+    random_trace([(0, 400)], n_layers=1, n_experts=200, seed=1).save(tmp_path / "t.trace.arrow")
+
+    def rates(*capacities: int) -> list[str]:
+        options = [text for size in capacities for text in ("--capacity", str(size))]
+        shown = moesim(tmp_path / "t.trace.arrow", "--policy", "lru", *options).stdout
+        return re.findall(r"([\d.]+) %", next(line for line in shown.splitlines() if line.startswith("lru ")))
+
+    assert all("." not in rate for rate in rates(20, 100))
+    close = rates(100, 101, 180)
+    assert all(re.fullmatch(r"\d+\.\d", rate) for rate in close)
+    assert close[0] != close[1]
