@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -33,12 +33,24 @@ INTERRUPTED = 130
 WRONG_INPUT = 2
 
 
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]  # what all complaints of typer's parser are
+
+
 class _Group(TyperGroup):
     """Prints an error that was raised on purpose as one line; anything else is a fault of ours and shows its trace."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)
+        except _UsageError as error:
+            raise _refused(error, ctx) from error
+        return parsed
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except _UsageError as error:
+            raise _refused(error, ctx) from error
         except MoesimError as error:
             typer.echo(f"moesim: error: {error}", err=True)
             raise typer.Exit(WRONG_INPUT) from error
@@ -48,6 +60,17 @@ class _Group(TyperGroup):
         except KeyboardInterrupt as error:
             typer.echo("moesim: interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from error
+
+
+def _refused(error: Any, ctx: Any) -> Exception:
+    """What ends the command: a complaint of the parser has become one line; help that was not asked for stays."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return cast("Exception", error)
+    complaint = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    below = f" {ctx.invoked_subcommand}" if ctx.invoked_subcommand else ""  # not every complaint knows its command
+    command = error.ctx.command_path if error.ctx is not None else f"{ctx.command_path}{below}"
+    typer.echo(f"moesim: error: {complaint[0].lower()}{complaint[1:]}; see `{command} --help`", err=True)
+    return typer.Exit(WRONG_INPUT)
 
 
 app = typer.Typer(

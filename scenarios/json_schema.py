@@ -74,5 +74,10 @@ def _strategy(name: str, shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary_of(name: str) -> str:
-    """One line on a strategy: the first sentence of its docstring."""
-    return (strategies()[name].__doc__ or "").strip().split("\n")[0]
+    """One line on a strategy."""
+    return first_line(strategies()[name])
+
+
+def first_line(documented: type) -> str:
+    """The first line of a class's docstring."""
+    return (documented.__doc__ or "").strip().split("\n")[0]

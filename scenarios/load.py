@@ -78,6 +78,8 @@ def find_file(name: str | Path, bundled: Path, kind: str) -> Path:
     if str(name) in examples:
         return examples[str(name)]
     remedy = f"give the path of a file, or the name of a bundled one: {', '.join(examples)}"
+    if path.is_dir():
+        raise InputError("is a folder, not a file", file=path, remedy=remedy)
     raise InputError(f"no such {kind}", value=str(name), remedy=remedy)
 
 

@@ -30,6 +30,8 @@ def load_machine(name_or_path: str | Path) -> Machine:
         return machine_of(read_datasheet(path))
     if path.suffix == ".json" or path.is_file():
         return Machine.load(path)
+    if path.is_dir():
+        raise InputError("is a folder, not a file", file=path, remedy="give the path of a file in it")
     remedy = (
         f"{did_you_mean(name, list_machines())}, or give the path of a datasheet (.yaml) or a measured machine (.json)"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.traces import find_trace, load_trace
+from scenarios.traces import ARROW, FORMATS, find_trace, load_trace
 from sim.cache import ONLINE
 from sim.errors import InputError
 from sim.importers import IMPORTERS
@@ -20,8 +20,6 @@ from sim.replay import REFERENCES
 from sim.trace import RoutingTrace
 
 CURVE_PERCENTS = (5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90)
-ARROW = "arrow"
-_BY_ENDING = {".arrow": ARROW, ".npz": "npz", ".csv": "bigmoe", ".jsonl": "nvmoe"}
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _CAPACITY_REMEDY = "give a percentage (25%), a number of experts (64), bytes (4000MiB) or curve"
 
@@ -44,7 +42,7 @@ class Capacities:
 
 def load_source(path: Path, file_format: str | None = None) -> Source:
     """Read a trace of any format, known by its ending unless it is named; raises InputError."""
-    name = file_format or _BY_ENDING.get(find_trace(path).suffix.lower())
+    name = file_format or FORMATS.get(find_trace(path).suffix.lower())
     formats = ", ".join([ARROW, *IMPORTERS])
     if name is None:
         raise InputError("its ending does not say what it is", file=path, remedy=f"add --format ({formats})")

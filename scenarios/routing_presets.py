@@ -62,6 +62,8 @@ def load_routing(name_or_path: str | Path, folder: str | Path = ".") -> RoutingP
     if name in list_routings():
         path = _FOLDER / f"{name}.yaml"
     elif not path.is_file():
+        if path.is_dir():
+            raise InputError("is a folder, not a file", file=path, remedy="give a file that `moesim trace fit` wrote")
         remedy = f"{did_you_mean(name, list_routings())}, or give a file that `moesim trace fit` wrote"
         raise InputError("no such routing preset", value=str(name_or_path), remedy=remedy)
     file = read_yaml(path)

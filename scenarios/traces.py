@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sim.errors import FormatError
 from sim.trace import RoutingTrace
 
 _TRACES = Path(__file__).parent / "traces"
 _ENDING = ".trace.arrow"
+ARROW = "arrow"
+FORMATS = {".arrow": ARROW, ".npz": "npz", ".csv": "bigmoe", ".jsonl": "nvmoe"}  # by ending
 
 
 def list_traces() -> list[str]:
@@ -28,6 +31,10 @@ def find_trace(name_or_path: str | Path, folder: Path = Path()) -> Path:
 def load_trace(name_or_path: str | Path) -> RoutingTrace:
     """Load a trace and read all of it; raises InputError, naming the first token and layer at fault."""
     file = find_trace(name_or_path)
+    recorded = FORMATS.get(file.suffix.lower(), ARROW)
+    if recorded != ARROW and file.is_file():
+        remedy = f"make it one: moesim trace import --format {recorded} {file} {file.stem}{_ENDING}"
+        raise FormatError("is a recording, not a trace yet", file=file, remedy=remedy)
     trace = RoutingTrace.load(file)
     trace.validate(file)
     return trace

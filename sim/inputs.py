@@ -8,7 +8,9 @@ from sim.errors import FormatError, InputError
 
 
 def existing(path: str | Path) -> Path:
-    """Return the path of a file; raises InputError if there is none."""
+    """Return the path of a file; raises InputError if there is none, or a folder instead."""
+    if Path(path).is_dir():
+        raise InputError("is a folder, not a file", file=path, remedy="give the path of a file in it")
     if not Path(path).is_file():
         raise InputError("no such file", file=path, remedy="check the path")
     return Path(path)

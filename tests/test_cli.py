@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 from scenarios.cli import app
 from scenarios.machine_presets import list_machines
 from scenarios.presets import list_models
+from scenarios.routing_presets import list_routings
+from scenarios.stacks import stacks
+from scenarios.traces import list_traces
 from sim.cache import ONLINE
 from sim.schedule import Schedule
 from sim.strategies.registry import strategies
@@ -143,7 +146,16 @@ def test_the_scenario_schema_knows_the_knobs_of_every_strategy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "names"), [("models", list_models()), ("machines", list_machines()), ("strategies", list(strategies()))]
+    ("what", "names"),
+    [
+        ("models", list_models()),
+        ("machines", list_machines()),
+        ("stacks", list(stacks())),
+        ("strategies", list(strategies())),
+        ("policies", [*ONLINE, "belady"]),
+        ("routings", list_routings()),
+        ("traces", list_traces()),
+    ],
 )
 def test_list_has_a_line_for_each(what: str, names: list[str]) -> None:
     rows = [line.split()[0] for line in moesim("list", what).splitlines()[1:]]
@@ -170,6 +182,51 @@ def test_an_unwritable_folder_is_refused_before_anything_runs(scenario: Path, tm
 
 def test_an_option_that_lacks_another_is_refused(scenario: Path) -> None:
     assert "add --out DIR" in refused("run", scenario, "--save-schedules")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "quickstart", "--sed", "1"), "no such option: --sed"),
+        (("run", "quickstart", "--seed", "-1"), "invalid value for '--seed'"),
+        (("run", "quickstart", "--seed"), "option '--seed' requires an argument"),
+        (("run",), "missing argument"),
+        (("trace", "stats", "a", "b"), "got unexpected extra argument"),
+        (("list", "nothing"), "invalid value for 'what': 'nothing' is not one of"),
+        (("rnu",), "no such command 'rnu'"),
+        (("--sed",), "no such option: --sed"),
+    ],
+)
+def test_what_the_parser_refuses_is_one_line_that_names_the_help(arguments: tuple[str, ...], complaint: str) -> None:
+    message = refused(*arguments)
+    assert message.lower().startswith(complaint)
+    command = [] if arguments[0] in ("rnu", "--sed") else [*arguments[: 2 if arguments[0] == "trace" else 1]]
+    assert message.endswith(f"; see `{' '.join(['moesim', *command])} --help`")
+
+
+def test_a_command_without_arguments_shows_its_help() -> None:
+    done = CliRunner().invoke(app, ["trace"])
+    assert "Usage: " in done.output
+    assert "moesim: error" not in done.output
+
+
+def test_a_folder_in_the_place_of_a_file_is_called_one(scenario: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder.trace.arrow"
+    folder.mkdir()
+    text = SCENARIO.replace("workload: {prompt: 6, output: 4}", f"trace: {{file: {folder.name}}}")
+    write_files(tmp_path, text)
+    for arguments in (("run", folder), ("trace", "stats", folder), ("run", scenario)):
+        assert f"{folder}: is a folder, not a file" in refused(*arguments)
+    assert f"{folder}: is a folder, not a file" in refused("run", "quickstart", "--machine", folder)
+
+
+def test_a_recording_given_as_a_trace_is_told_how_to_become_one(tmp_path: Path) -> None:
+    for name, file_format in (("r.npz", "npz"), ("r.route.csv", "bigmoe"), ("r.jsonl", "nvmoe")):
+        (tmp_path / name).write_text("")
+        assert f"moesim trace import --format {file_format} {tmp_path / name} " in refused(
+            "trace", "stats", tmp_path / name
+        )
+    assert "no such file" in refused("trace", "stats", tmp_path / "none.npz")
 
 
 def edit_json(path: Path, old: str, new: str) -> None:

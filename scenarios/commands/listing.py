@@ -1,4 +1,4 @@
-"""`moesim list`: the models, machines and strategies that are known by name."""
+"""`moesim list`: what is known by name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ class What(StrEnum):
 
     MODELS = "models"
     MACHINES = "machines"
+    STACKS = "stacks"
     STRATEGIES = "strategies"
+    POLICIES = "policies"
+    ROUTINGS = "routings"
+    TRACES = "traces"
 
 
 def list_names(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
-    """List models, machines or strategies, a line each."""
-    {What.MODELS: _models, What.MACHINES: _machines, What.STRATEGIES: _strategies}[what]()
+    """List models, machines, software stacks, strategies, eviction policies, routing presets or traces, a line each."""
+    listers = {
+        What.MODELS: _models,
+        What.MACHINES: _machines,
+        What.STACKS: _stacks,
+        What.STRATEGIES: _strategies,
+        What.POLICIES: _policies,
+        What.ROUTINGS: _routings,
+        What.TRACES: _traces,
+    }
+    listers[what]()
 
 
 def _models() -> None:
@@ -55,6 +68,44 @@ def _strategies() -> None:
         knobs = ", ".join(f"{knob}={_plain(default)}" for knob, (_, default) in knobs_of(name).items())
         rows.append([name, summary_of(name), knobs])
     _print(["strategy", "what it does", "knobs and defaults"], rows)
+
+
+def _stacks() -> None:
+    from scenarios.stacks import stacks
+
+    rows = []
+    for name, stack in stacks().items():
+        launch_s = stack.dispatch_s.get("expert", stack.dispatch_s.get("default", 0.0))
+        rows.append([name, stack.copies, f"{1e6 * launch_s:.3g}", f"{1e6 * stack.sync_s:.3g}", stack.source])
+    _print(["stack", "copies from", "an expert's launch (µs)", "a wait (µs)", "source"], rows, numbers={2, 3})
+
+
+def _policies() -> None:
+    from scenarios.json_schema import first_line
+    from sim.cache import POLICIES, Policy, make_policy
+
+    rows = []
+    for name in POLICIES:
+        policy: Policy[int] = make_policy(name, 1, next_use=lambda key, now: now)
+        rows.append([name, first_line(type(policy))])
+    _print(["policy", "who leaves first"], rows)
+
+
+def _routings() -> None:
+    from scenarios.routing_presets import list_routings, load_routing
+
+    rows = []
+    for preset in map(load_routing, list_routings()):
+        shape = f"{preset.goal.n_layers} × {preset.goal.n_experts}, top-{preset.goal.top_k}"
+        rows.append([preset.name, shape, preset.source])
+    _print(["routing", "layers × experts", "fitted to"], rows)
+
+
+def _traces() -> None:
+    from scenarios.commands.trace_line import describe
+    from scenarios.traces import list_traces, load_trace
+
+    _print(["trace", "what it holds"], [[name, describe(load_trace(name))] for name in list_traces()])
 
 
 def _print(headers: list[str], rows: list[list[str]], numbers: Collection[int] = ()) -> None:
