@@ -15,7 +15,7 @@ from scenarios.datasheet import Pcie, Platform
 from scenarios.load import check
 from scenarios.schema import Part, refusal
 from scenarios.yaml_file import read_yaml
-from sim.noise import IQR
+from sim.noise import spread_of
 
 _ENOUGH = 3  # measurements whose dispersion says something
 _FILE = Path(__file__).parent / "machines" / "common" / "efficiency.yaml"
@@ -59,7 +59,7 @@ class Share(Part):
         if self.few is not None:
             return self.few.value
         n = len(self.measured)
-        return IQR * stdev(log(m.achieved / m.of) for m in self.measured) * sqrt(1 + 1 / n)
+        return spread_of(stdev(log(m.achieved / m.of) for m in self.measured) * sqrt(1 + 1 / n))
 
     @property
     def value(self) -> float:

@@ -15,6 +15,7 @@ from sim.intervals import Range
 _WIDE = 1000  # where there is no terminal: nothing wraps
 _LANES = {"GPU": "gpu0", "H2D": "gpu0.h2d", "D2H": "gpu0.d2h", "CPU": "cpu", "host": "host"}
 _Cell = Callable[[RunResult], str]
+_LIMIT = "of\nlimit"  # not known of streamed runs
 _TTFT, _DECODE = "TTFT", "decode\ntok/s"
 _COLUMNS: dict[str, _Cell] = {
     "cached": lambda run: str(run.cached),
@@ -23,7 +24,7 @@ _COLUMNS: dict[str, _Cell] = {
     "TPOT\np95": lambda run: seconds(run.summary.tpot_p95_s),
     _DECODE: lambda run: number(run.summary.decode_tokens_per_s),
     "all\ntok/s": lambda run: number(run.summary.tokens_per_s),
-    "of\nlimit": lambda run: percent(run.of_limit),
+    _LIMIT: lambda run: percent(run.of_limit),
     "hits": lambda run: percent(run.summary.hit_rate),
     "GB per\ntoken": lambda run: number(run.loaded_gb_per_token),
     f"busy %\n{'/'.join(_LANES)}": lambda run: _busy(run),
@@ -42,7 +43,7 @@ _RANGES: dict[str, tuple[str, _Cell]] = {  # by the column that they stand besid
 }
 _EXPENDABLE = (  # the first to go where a terminal is narrow
     next(title for title in _COLUMNS if title.startswith("busy")),
-    *("GPU\nGB", "GB per\ntoken", "of\nlimit", "cached", "TPOT\np95", *_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
+    *("GPU\nGB", "GB per\ntoken", _LIMIT, "cached", "TPOT\np95", *_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
     *(title for title, _ in _RANGES.values()),
 )
 
@@ -53,6 +54,8 @@ def print_results(result: ScenarioResult) -> None:
     columns = _with_ranges(_COLUMNS) if any(run.ranges for run in result.runs) else _COLUMNS
     columns = columns | (_PREDICTING if any(run.summary.prediction for run in result.runs) else {})
     columns |= _LOSSY if any(run.summary.fidelity for run in result.runs) else {}
+    if not any(run.limit for run in result.runs):
+        columns = {title: cell for title, cell in columns.items() if title != _LIMIT}
     left_out, roomy = [], console.options.update(max_width=_WIDE)
     for title in (name for name in _EXPENDABLE if name in columns):
         if Measurement.get(console, roomy, _table(result, columns)).maximum <= console.width:

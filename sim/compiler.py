@@ -39,7 +39,7 @@ def keep_by_sources(root: Path = _ROOT) -> None:
             shutil.rmtree(stale, ignore_errors=True)
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        config.CACHE_DIR = str(folder)
+        config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
 
 
 def _digest(root: Path) -> str:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import exp
+from math import exp, sinh
 from statistics import NormalDist
 from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sim import origins
 from sim.cost import Costs, Priced
 from sim.machine import Curve, Kernel, Link, Machine, Roofline, Stack
 
-IQR = 1.349  # interquartile range of a normal distribution, in standard deviations
+_QUARTILE = 0.67449  # of a normal distribution, in standard deviations
 Normals = Mapping[str, float]  # origin -> a standard normal number; positive is slower
 _Part = TypeVar("_Part", Machine, Kernel, Link, Roofline, Stack, Curve)
+
+
+def deviation(spread: ArrayLike) -> NDArray[np.float64]:
+    """Standard deviation of the logarithm of what is log-normal, of its spread (interquartile range over median)."""
+    found: NDArray[np.float64] = np.arcsinh(np.asarray(spread, np.float64) / 2) / _QUARTILE
+    return found
+
+
+def spread_of(deviation: float) -> float:
+    """The other way round."""
+    return 2 * sinh(_QUARTILE * deviation)
 
 
 def normals(names: Iterable[str], draws: int, seed: int = 0) -> list[Normals]:
@@ -44,7 +56,7 @@ def perturbed(priced: Priced, z: Normals) -> Costs:
     draws from shared capacities slows with it (of a demand that was cut to the capacity, what was left). The seconds
     that a strategy states for software are not in doubt.
     """
-    factor = np.exp(priced.spread / IQR * np.array([z[name] for name in priced.origins])[priced.origin])
+    factor = np.exp(deviation(priced.spread) * np.array([z[name] for name in priced.origins])[priced.origin])
     capacities = np.array([
         _capacity(most, spreads, z)
         for most, spreads in zip(priced.capacities, priced.capacity_spread, strict=True)
@@ -84,12 +96,12 @@ def drawn_machine(machine: Machine, z: Normals) -> Machine:
 
 
 def _factor(spread: float | None, z: float) -> float:
-    return exp((spread or 0.0) / IQR * z)
+    return exp(float(deviation(spread or 0.0)) * z)
 
 
 def _capacity(most: float, spreads: Mapping[str, float], z: Normals) -> float:
     """A capacity is the smaller for all that makes those things slow that it rests on."""
-    return most * exp(-sum(spread / IQR * z[name] for name, spread in spreads.items()))
+    return most * exp(-sum(float(deviation(spread)) * z[name] for name, spread in spreads.items()))
 
 
 def _slower(curve: Curve, z: float) -> Curve:

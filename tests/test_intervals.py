@@ -14,7 +14,7 @@ from sim.engine import simulate
 from sim.intervals import Range, drawn_speeds, range_of, ranges
 from sim.machine import Machine
 from sim.metrics import summarise
-from sim.noise import IQR, drawn_machine, names_of, normals
+from sim.noise import deviation, drawn_machine, names_of, normals
 from sim.schedule import Schedule
 from tests.machines import BF16, busy_machine, link, roofline, stack, tiny_machine
 from tests.runs import PLAIN, SETTINGS, planned
@@ -76,8 +76,8 @@ def test_a_run_that_rests_on_one_measurement_is_as_uncertain_as_that() -> None:
     )
     makespan = simulate(schedule(), exact.costs()).makespan_s
     found = ranges(schedule(), all_one, draws=400, level=0.9)["makespan_s"]
-    assert found.low == pytest.approx(makespan * np.exp(-1.645 * 0.2 / IQR), rel=0.01)
-    assert found.high == pytest.approx(makespan * np.exp(1.645 * 0.2 / IQR), rel=0.01)
+    assert found.low == pytest.approx(makespan * np.exp(-1.645 * deviation(0.2)), rel=0.01)
+    assert found.high == pytest.approx(makespan * np.exp(1.645 * deviation(0.2)), rel=0.01)
 
 
 def test_without_spreads_a_range_is_the_figure_itself() -> None:

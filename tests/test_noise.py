@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim import origins
 from sim.cost import CostModel, Priced
 from sim.machine import Machine
-from sim.noise import IQR, drawn_machine, names_of, normals, perturbed
+from sim.noise import deviation, drawn_machine, names_of, normals, perturbed, spread_of
 from sim.schedule import Kind
 from tests.machines import BF16, busy_machine, link, roofline, stack
 from tests.runs import PLAIN, SETTINGS, planned
@@ -91,4 +91,12 @@ def test_the_numbers_of_an_origin_hang_on_nothing_but_its_name_the_draws_and_the
     assert [z["a"] for z in few] != [z["a"] for z in normals(["a"], 50, 8)]
     assert [z["a"] for z in few] != [z["b"] for z in few]
     assert np.std([z["a"] for z in few]) == pytest.approx(1, abs=0.05)
-    assert sorted(z["a"] for z in few)[37] * 2 == pytest.approx(IQR, rel=0.02)  # the third quartile of 50
+    assert sorted(z["a"] for z in few)[37] * 2 == pytest.approx(1.349, rel=0.02)  # the third quartile of 50
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1, 1.3, 1e4])
+def test_the_quartiles_of_a_log_normal_lie_its_spread_apart(spread: float) -> None:
+    sigma = float(deviation(spread))
+    upper, lower = np.exp(sigma * 0.67449), np.exp(-sigma * 0.67449)
+    assert upper - lower == pytest.approx(spread)
+    assert spread_of(sigma) == pytest.approx(spread)
