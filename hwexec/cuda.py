@@ -20,7 +20,7 @@ from hwexec.needs import Needs, check_fits, gpu_items, host_items, host_pool, ne
 from hwexec.pinned import PinnedSpace, layout_bytes
 from hwexec.tasks import TaskBuilder, enqueue_copy
 from hwexec.warm_up import warm_up
-from hwexec.wiring import Wiring, wiring_of
+from hwexec.wiring import COPIES, Wiring, wiring_of
 from hwexec.workspace import DTYPES, computed_in, dtype_of
 from sim.errors import DoesNotFit, InputError
 from sim.schedule import Schedule
@@ -94,7 +94,8 @@ class CudaBackend(Backend):
             dequantised = min(beyond_caches, max(schedule.n_slots, len(needs.host_experts), 1))
             gpu["dequantised experts"] = host["dequantised experts"] = dequantised * each
         check_fits("the GPU", gpu, self._gpu_bytes or round(_GPU_SHARE * self.device.free_bytes()))
-        usable = self._host_bytes or round(_HOST_SHARE * psutil.virtual_memory().available)
+        free = psutil.virtual_memory().available + self._space.held_bytes
+        usable = self._host_bytes or round(_HOST_SHARE * free)
         least = 2 + max(2 * cache_bytes(), _SMALLEST_POOL) // model.expert_bytes(experts)
         return host_pool(schedule, needs, host, usable, least), dequantised
 
@@ -141,14 +142,18 @@ class CudaPrepared(Prepared):
         self._backend, self._schedule, self._memory = backend, schedule, memory
         device = backend.device
         self._cores = backend.cores(schedule)
-        self.meta = meta | {"cores": {lane: list(cores) for lane, cores in self._cores.items()}}
+        self.meta = meta | {
+            "cores": {lane: list(cores) for lane, cores in self._cores.items()},
+            "queues": [schedule.lanes[number].name for number in sorted(wiring.queues)],
+        }
         self._tasks = TaskBuilder(schedule, memory, device.gpu, enqueue_copy).build()
         lanes = schedule.ops.lane.tolist()
         streams: dict[int, Stream] = {n: device.new_stream() for n in sorted(wiring.streams | wiring.queues)}
         on_gpu = [op for op, lane in enumerate(lanes) if lane in streams]
         events = backend.events(2 * len(on_gpu))
         marks = {op: (events[2 * i], events[2 * i + 1]) for i, op in enumerate(on_gpu)}
-        warm_up(device, streams, lanes, self._tasks, events)
+        copies = {number for number in streams if schedule.lanes[number].name in COPIES}
+        warm_up(device, streams, lanes, self._tasks, events, copies)
         launches = launches_of(schedule, wiring, device, streams, self._tasks, marks)
         if backend.graphs:
             self.meta["graphs"] = capture_runs(schedule, wiring, device, streams, self._tasks, marks, launches)

@@ -59,6 +59,7 @@ class TorchDevice(Device):
                 f"the GPU is {busy:.0f} % busy with other work",
                 field="backend", value="cuda", remedy="wait for it to end, or choose another by CUDA_VISIBLE_DEVICES",
             )  # fmt: skip
+        torch.backends.cuda.enable_cudnn_sdp(False)  # which plans anew for every length of a context
         self.signals = self._driver.found and self._signals_work()
 
     def new_stream(self) -> Stream:

@@ -75,15 +75,21 @@ class CudaRun(HostRun):
     def submit(self, op: int) -> None:
         """Give an op to its stream behind what it waits for, or to its thread, and stamp it when that is done."""
         lane = self._lane[op]
-        if lane in self._rig.wiring.streams:
-            self._issue(op, self._rig.streams[lane], self._given[lane])
-            self.times.dispatched[op] = perf_counter_ns()
-        else:
+        if lane not in self._rig.wiring.streams:
             super().submit(op)
+            return
+        try:
+            self._issue(op, self._rig.streams[lane], self._given[lane])
+        except RuntimeError as error:
+            raise ExecutionError(f"op {op} on lane {self._schedule.lanes[lane].name}: {_first_line(error)}") from error
+        self.times.dispatched[op] = perf_counter_ns()
 
     def wait(self, op: int) -> None:
         """Block until the dependencies of a host op have ended: a synchronisation with the GPU's events."""
-        self._state.settle(op)
+        try:
+            self._state.settle(op)
+        except RuntimeError as error:
+            raise ExecutionError(f"what op {op} waits for failed on the GPU: {_first_line(error)}") from error
         super().wait(op)
 
     def finish(self) -> None:

@@ -43,6 +43,11 @@ class PinnedSpace(HostSpace):
             fill(torch.from_numpy(self._arena).view(dtype), seed=0)
             self._dtype = dtype
 
+    @property
+    def held_bytes(self) -> int:
+        """What the arena has already taken of the host's memory."""
+        return len(self._arena)
+
     def take(self, values: int, dtype: torch.dtype, seed: int) -> torch.Tensor:
         """The next buffer of the layout."""
         size = values * dtype.itemsize

@@ -27,6 +27,7 @@ from hwexec.dispatch import run_and_hand_over, run_once
 from hwexec.execute import execute
 from hwexec.launches import capture_runs, launches_of, runs_of
 from hwexec.pinned import PinnedSpace
+from hwexec.warm_up import warm_up
 from hwexec.wiring import wiring_of
 from sim.errors import DoesNotFit, InputError
 from sim.precision import Precisions
@@ -440,3 +441,13 @@ def test_cores_beside_a_gpu() -> None:
     assert two["cpu"] == (5,)
     assert {two[name] for name in lanes if name != "cpu"} == {(3,)}
     assert set(cores_beside_gpu(lanes, (3,)).values()) == {(3,)}
+
+
+def test_every_kernel_is_warmed_up_and_of_the_copies_a_few(device: FakeDevice) -> None:
+    stream, log = device.new_stream(), list[int]()
+    tasks: list[Task | None] = [partial(log.append, i) for i in range(8)]
+    tasks += [None, tasks[0]]
+    events = [device.new_event() for _ in range(3)]
+    warm_up(device, {1: stream, 2: stream}, [1, 1, 1, 2, 2, 2, 2, 3, 1, 1], tasks, events, {2})
+    assert log == [0, 1, 2, 3, 4], "one of a thread is none of the GPU's; equal tasks are run once"
+    assert all(event._latest is not None for event in events)

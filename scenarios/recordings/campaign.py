@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-from hwexec.backend import Backend, ExecutionError
+from hwexec.backend import Backend
 from hwexec.execute import execute
 from scenarios.load import ScenarioFile
 from scenarios.presets import load_model
@@ -25,7 +25,7 @@ from scenarios.recordings.store import Recording, add_recording, names_in
 from scenarios.resolve import Case, Entry, named, resolve
 from scenarios.run import costs_of_entry, plan_entry
 from scenarios.validate import Validation
-from sim.errors import InputError
+from sim.errors import InputError, MoesimError
 from sim.machine import Machine
 from sim.model import MoEModel
 from sim.precision import Precisions
@@ -145,8 +145,8 @@ def _record(job: Job, backend: Backend, path: Path, repeats: int, deadline: Dead
     began = perf_counter()
     try:
         runs = execute(job.schedule, backend, repeats=repeats)
-    except (InputError, ExecutionError) as error:
-        outcome.failed.append(f"{job.key[0]}: {job.key[1]}: {error}")
+    except (MoesimError, RuntimeError) as error:  # of a GPU that has failed, torch says so in its own words
+        outcome.failed.append(f"{job.key[0]}: {job.key[1]}: {' '.join(str(error).split())}")
         return False
     recording = Recording.of(*job.key, runs)
     _check_computer(recording.fingerprint, outcome.machine, path)
