@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scenarios.load import load_scenario
+from scenarios.resolve import resolve
 from scenarios.results import ScenarioResult
-from scenarios.run import run_scenario
-from sim.errors import DoesNotFit, InputError
+from scenarios.run import costs_of_entry, plan_entry, run_scenario, time_entry
+from sim.errors import DoesNotFit, InputError, ScheduleError
 from sim.schedule import Kind
 from tests.scenario_files import SCENARIO, write_files
 
@@ -138,3 +140,29 @@ def test_experts_beyond_the_model_are_refused(tmp_path: Path) -> None:
     model.write_text(model.read_text(encoding="utf-8").replace("top_k: 2", "top_k: 5"), encoding="utf-8")
     with pytest.raises(InputError, match=r"scenario.yaml:2: .*tiny.yaml: .*top_k"):
         run_scenario(load_scenario(path))
+
+
+def test_both_engines_give_the_same_results(tmp_path: Path, result: ScenarioResult) -> None:
+    reference = run_scenario(load_scenario(write_files(tmp_path)), engine="simpy")
+    assert reference.to_json() == result.to_json()
+
+
+def test_a_schedule_that_weighed_prices_is_not_timed_on_another_machine(tmp_path: Path) -> None:
+    case = resolve(load_scenario(write_files(tmp_path)))
+    other = replace(case, machine=case.machine.model_copy(update={"name": "elsewhere"}))
+    for entry in case.entries:
+        schedule = plan_entry(case, entry, costs_of_entry(case, entry))
+        if entry.spec.title == "cheaper":
+            assert not schedule.portable
+            with pytest.raises(ScheduleError, match="planned for toy"):
+                time_entry(other, entry, schedule, costs_of_entry(other, entry))
+        else:
+            assert time_entry(other, entry, schedule, costs_of_entry(other, entry)).summary.makespan_s > 0
+
+
+def test_without_numba_every_run_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.compiler.find_spec", lambda name: None)
+    for run in run_scenario(load_scenario(write_files(tmp_path))).runs:
+        assert [warning.startswith("Numba is not installed") for warning in run.warnings].count(True) == 1
+    for run in run_scenario(load_scenario(write_files(tmp_path)), engine="simpy").runs:
+        assert not any("Numba" in warning for warning in run.warnings)
