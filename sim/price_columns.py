@@ -63,14 +63,18 @@ class Prices:
     @classmethod
     def of(cls, priced: Sequence[OpCost], n_capacities: int) -> Self:
         """What was priced op by op."""
-        prices = cls.empty(len(priced), n_capacities)
-        for op, cost in enumerate(priced):
-            prices.set([op], cost)
-        return prices
+        shape, origins = (len(priced), n_capacities), dict[str, int]()
+        return cls(
+            seconds=np.array([cost.seconds for cost in priced], np.float64),
+            spread=np.array([cost.spread for cost in priced], np.float64),
+            demand=np.array([cost.demand for cost in priced], np.float64).reshape(shape),
+            held=np.array([cost.held for cost in priced], np.float64).reshape(shape),
+            origin=np.array([origins.setdefault(cost.origin, len(origins)) for cost in priced], np.intp),
+            origins=origins,
+        )
 
-    def set(self, where: Sequence[int] | NDArray[np.intp], cost: OpCost | PriceColumns) -> None:
+    def set(self, where: NDArray[np.intp], costs: PriceColumns) -> None:
         """Fill in some ops."""
-        for name in ("seconds", "spread", "demand", "held"):
-            getattr(self, name)[where] = getattr(cost, name)
-        names = [cost.origin] if isinstance(cost.origin, str) else cost.origin
-        self.origin[where] = [self.origins.setdefault(name, len(self.origins)) for name in names]
+        self.seconds[where], self.spread[where] = costs.seconds, costs.spread
+        self.demand[where], self.held[where] = costs.demand, costs.held
+        self.origin[where] = [self.origins.setdefault(name, len(self.origins)) for name in costs.origin]
