@@ -7,10 +7,10 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pickle import PicklingError
-from threading import Thread, current_thread, main_thread
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sim.errors import MoesimError
@@ -33,7 +33,8 @@ class Worker:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _ctrl_c_ignored():  # which the worker inherits; nothing here may take long, or a Ctrl-C would be lost
+        resource_tracker.ensure_running()  # now, for its start would let a Ctrl-C through
+        with _ctrl_c_held_back():  # from the worker for good, which inherits that
             self._process.start()
             theirs.close()  # so that the pipe ends with the worker
         self._function = function
@@ -134,12 +135,10 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    if current_thread() is not main_thread():  # only the main thread may, and only it would be interrupted
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ctrl_c_held_back() -> Iterator[None]:
+    """What comes meanwhile comes afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
