@@ -70,6 +70,6 @@ def _fit(points: list[Measured], most_fixed_s: float, source: str) -> Roofline:
         bytes_per_s=1 / per_byte,
         flop_per_s=1 / per_flop,
         fixed_s=fixed,
-        spread=2 * float(np.median(off)),  # half of the points lie so far off, either way
+        spread=2 * float(np.sinh(np.median(off))),  # half of the points lie so far off, either way
         source=f"{source}; roofline fitted to {len(points)} points, median error {error:.1%}",
     )

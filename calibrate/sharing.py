@@ -109,7 +109,7 @@ class Shared:
     def spread(self) -> float:
         """How far off the capacity may be: half of the pairs are explained worse, either way; 0 if there is none."""
         off = [abs(np.log(measured / explained)) for measured, explained in self.slowdowns.values()]
-        return 2 * float(np.median(off)) if off else 0.0
+        return 2 * float(np.sinh(np.median(off))) if off else 0.0
 
 
 def fit_shared(samples: Samples, moved_bytes: Mapping[str, float], cores: Mapping[str, int]) -> Shared:

@@ -41,7 +41,7 @@ def test_the_spread_of_a_capacity_is_that_of_its_misfit() -> None:
     samples = contended(25.0)
     for i, name in enumerate(name for name in list(samples) if "nobody" not in name):
         samples[name] = [seconds * (1.2 if i % 2 else 1 / 1.2) for seconds in samples[name]]
-    assert fit_shared(samples, MOVED, APART).spread == pytest.approx(2 * np.log(1.2), rel=0.15)
+    assert fit_shared(samples, MOVED, APART).spread == pytest.approx(2 * np.sinh(np.log(1.2)), rel=0.15)
     assert fit_shared(contended(25.0), MOVED, dict.fromkeys(APART, 0)).spread == 0.0
 
 
@@ -77,6 +77,17 @@ def test_a_roofline_is_recovered_from_points_on_it(fixed: float, bandwidth: floa
         assert back == pytest.approx(point.seconds, rel=0.05)
     assert (line.device, line.kind, line.precision) == ("gpu", kind, "fp32")
     assert "10 points" in line.source
+
+
+def test_the_spread_of_a_roofline_is_the_scatter_of_the_points_around_it() -> None:
+    dice = np.random.default_rng(1)
+    for sigma in (0.02, 0.1):
+        points = [
+            Measured("gpu", "expert", "fp32", 1e8, 1e6 * n, float(1e-2 * np.exp(dice.normal(0, sigma))))
+            for n in range(1, 200)
+        ]
+        (line,) = fit_rooflines(points, "made up")
+        assert line.spread == pytest.approx(1.349 * sigma, rel=0.2)
 
 
 def test_there_is_one_roofline_a_device_kind_and_precision() -> None:

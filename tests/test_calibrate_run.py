@@ -69,6 +69,9 @@ def test_the_machine_says_where_its_numbers_come_from(tmp_path: Path) -> None:
     assert stack.sync_s > 0
     assert set(stack.dispatch_s) >= {"attention", "gate", "expert", "load", "send", "wait", "default"}
     assert set(stack.handoff_s) >= {"gpu", "cpu", "link"}
+    assert set(stack.spread) == {"dispatch", "sync", "handoff"}
+    assert stack.spread["dispatch"] > 0
+    assert machine.capacity_spread["dram"].keys() == {"dram shared"}
     assert machine.rooflines
     assert machine.capacities["dram"] > 0
 
