@@ -30,7 +30,7 @@ from sim.retime import EngineName, Retimer, retime, slow_because
 
 SEEDS = 4  # of synthetic requests, beside the scenario's own
 REPLANS, _FEWEST_REPLANS = 10, 4  # draws for which a strategy that asks the clock is planned anew
-SLOW_DRAWS = 40  # of a schedule that has to be timed event by event
+SLOW_DRAWS = 100  # of a schedule that has to be timed event by event
 _UNHURRIED = 200_000  # blocks to plan: some ten seconds of one core
 _BY_THE_CLOCK = 4  # times as long as other plans take
 _Task = tuple[int, int]  # turn, number of the strategy
