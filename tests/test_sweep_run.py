@@ -153,9 +153,9 @@ def test_an_interrupted_sweep_goes_on_where_it_was_and_ends_the_same(tmp_path: P
     sweep = small_sweep(tmp_path, **fields)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     swept(sweep, whole)
-    first = interrupted(sweep, broken, after=4)
+    first = interrupted(sweep, broken, after=3)
     kept = Store(broken, sweep).done()
-    second = interrupted(sweep, broken, after=3)
+    second = interrupted(sweep, broken, after=2)
     kept_then = Store(broken, sweep).done()
     third = resumed(sweep, broken)
     assert set() < kept <= set(first)
