@@ -55,10 +55,12 @@ class LocalExecutor(Executor):
         for _ in self._drivers:
             self._todo.put(None)
         if not wait:
-            self._end()
+            for worker in self._workers:
+                worker.kill()
         for driver in self._drivers:
             driver.join()
-        self._end()
+        for worker in self._workers:  # only now: a driver may have been ending its own
+            worker.end()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,10 +71,6 @@ class LocalExecutor(Executor):
         with suppress(Empty):
             while work := self._todo.get_nowait():
                 work.future.cancel()
-
-    def _end(self) -> None:
-        for worker in self._workers:
-            worker.end()
 
     def _drive(self, i: int) -> None:
         """Give one process its work, call by call; runs in a thread of ours."""

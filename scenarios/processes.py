@@ -52,9 +52,13 @@ class Worker:
         failed, result = _talk(self.pipe.recv)
         return failed, result
 
-    def end(self) -> None:
-        """Kill it, whatever it is doing."""
+    def kill(self) -> None:
+        """Let whoever waits for its answer learn that it is dead; from any thread."""
         self._process.kill()
+
+    def end(self) -> None:
+        """Kill it, whatever it is doing, and let go of what it held here; while no other thread uses it."""
+        self.kill()
         self._process.join()
         self.pipe.close()
 
