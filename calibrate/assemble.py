@@ -20,6 +20,7 @@ from calibrate.software_queue import GAP
 from calibrate.tables import kernel_table, link_tables, trust
 from sim.machine import Device, LaneProfile, Machine, Memory, Stack
 from sim.model import MoEModel
+from sim.origins import DRIFT
 from sim.precision import Precisions
 from sim.work import work
 
@@ -53,7 +54,8 @@ def host_machine(
         },
         lanes=_lanes(cores),
         capacities={"dram": shared.bytes_per_s} | dict.fromkeys(_shared_cores(cores), 1.0),
-        capacity_spread={"dram": {"dram shared": shared.spread}},
+        capacity_spread={"dram": {"dram shared": shared.spread, DRIFT: condition.spread}},
+        drift=dict.fromkeys(("gpu", "cpu", "link"), condition.spread),
         links=tuple(copies),
         kernels=tuple(tables),
         rooflines=tuple(fit_rooflines(measured_points(kernels, samples), source)),

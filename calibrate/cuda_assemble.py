@@ -56,6 +56,7 @@ def cuda_machine(
         lanes={lane.name: LaneProfile(device=DEVICE_OF[lane.name]) for lane in default_lanes()},
         capacities={"dram": dram.bytes_per_s, "link": link.bytes_per_s},
         capacity_spread={"dram": {"dram shared": dram.spread}, "link": {"link shared": link.spread}},
+        drift={"gpu": condition.spread},
         links=tuple(copies),
         kernels=tuple(tables),
         rooflines=tuple(fit_rooflines(measured_points(kernels, samples), source)),

@@ -52,8 +52,9 @@ class Costs:
 class Priced:
     """The classes of a block of ops, priced on one machine. Arrays are [class]; `demand`, `held` are [class, capacity].
 
-    `origin` numbers `origins`; `spread` is of `seconds`. `stack_spread` is of dispatching and handing over, and
-    `capacity_spread` of the capacities, by origin. `stated_s` [op] is NaN where the machine knows.
+    `origin` numbers `origins`; `spread` is of `seconds`, and `drift` the part of it that all share. `stack_spread` is
+    of dispatching and handing over, and `capacity_spread` of the capacities, by origin. `stated_s` [op] is NaN where
+    the machine knows.
     """
 
     classes: OpClasses
@@ -65,6 +66,7 @@ class Priced:
     held: NDArray[np.float64]
     origin: NDArray[np.intp]
     spread: NDArray[np.float64]
+    drift: NDArray[np.float64]
     origins: tuple[str, ...]
     stack_spread: Mapping[str, float]
     capacities: tuple[float, ...]
@@ -167,11 +169,21 @@ class CostModel:
             held=prices.held,
             origin=prices.origin,
             spread=prices.spread,
+            drift=np.where(
+                np.isin(ops.kind[first], (*COMPUTE, *_TRANSFER)),
+                np.array([self._drift(lane.name) for lane in lanes], np.float64)[ops.lane[first]],
+                0.0,
+            ),
             origins=tuple(prices.origins),
             stack_spread=self._stack.spread,  # type: ignore[arg-type]  # its keys are some strings
             capacities=self.capacities,
             capacity_spread=tuple(self.machine.capacity_spread.get(name, {}) for name in self.machine.capacities),
         )
+
+    def _drift(self, lane: str) -> float:
+        """How much the memory under a lane's kernels or copies changes its speed."""
+        profile = self.machine.lanes.get(lane)
+        return 0.0 if profile is None else self.machine.drift.get(profile.device, 0.0)
 
     def op(self, kind: Kind, lane: str, work: OpSize) -> OpCost:
         """Cost of one op, also for strategies that weigh two ways of doing a thing."""

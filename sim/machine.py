@@ -142,7 +142,9 @@ class Machine(_Part):
     """One computer: memories, lanes, links, kernels, shared capacities (units a second) and software stacks.
 
     `capacity_spread` is how far each capacity may be off (IQR / median), by the measurements that it rests on: `cpu
-    bytes` and others that prices name as their origin, with which it errs together, or names of its own.
+    bytes` and others that prices name as their origin, with which it errs together, or names of its own. `drift` is the
+    part of all spreads of a device's kernels or copies, by device, that is common to them: how much the memory under
+    them changed its speed meanwhile (IQR / median).
     """
 
     format: Literal["moesim-machine"] = "moesim-machine"
@@ -156,6 +158,7 @@ class Machine(_Part):
     lanes: dict[str, LaneProfile]
     capacities: dict[str, PositiveFloat] = {}
     capacity_spread: dict[str, dict[str, NonNegativeFloat]] = {}
+    drift: dict[str, NonNegativeFloat] = {}
     links: tuple[Link, ...]
     kernels: tuple[Kernel, ...] = ()
     rooflines: tuple[Roofline, ...] = ()
@@ -171,6 +174,7 @@ class Machine(_Part):
             ("devices.traffic", [c for device in self.devices.values() for c in device.traffic], self.capacities),
             ("links.traffic", [c for link in self.links for c in link.traffic], self.capacities),
             ("capacity_spread", [*self.capacity_spread], self.capacities),
+            ("drift", [*self.drift], self.devices),
         ):
             for name in names:
                 if name not in known:

@@ -17,6 +17,7 @@ from sim.cost import Costs, Priced
 from sim.machine import Curve, Kernel, Link, Machine, Roofline, Stack
 
 _QUARTILE = 0.67449  # of a normal distribution, in standard deviations
+_LINK_OF = {"h2d": "link", "d2h": "link", "read": "storage"}  # the device that machine files have for each
 Normals = Mapping[str, float]  # origin -> a standard normal number; positive is slower
 _Part = TypeVar("_Part", Machine, Kernel, Link, Roofline, Stack, Curve)
 
@@ -24,6 +25,12 @@ _Part = TypeVar("_Part", Machine, Kernel, Link, Roofline, Stack, Curve)
 def deviation(spread: ArrayLike) -> NDArray[np.float64]:
     """Standard deviation of the logarithm of what is log-normal, of its spread (interquartile range over median)."""
     found: NDArray[np.float64] = np.arcsinh(np.asarray(spread, np.float64) / 2) / _QUARTILE
+    return found
+
+
+def own_deviation(spread: ArrayLike, drift: ArrayLike) -> NDArray[np.float64]:
+    """What is left of the `deviation` of a spread without the drift in it, which all share."""
+    found: NDArray[np.float64] = np.sqrt(np.maximum(0.0, deviation(spread) ** 2 - deviation(drift) ** 2))
     return found
 
 
@@ -46,7 +53,8 @@ def normals(names: Iterable[str], draws: int, seed: int = 0) -> list[Normals]:
 def names_of(priced: Priced) -> list[str]:
     """The origins of all that some prices rest on."""
     capacities = [name for spreads in priced.capacity_spread for name in spreads]
-    return list(dict.fromkeys([*priced.origins, origins.DISPATCH, origins.HANDOFF, *capacities]))
+    common = (origins.DISPATCH, origins.HANDOFF, origins.DRIFT)
+    return list(dict.fromkeys([*priced.origins, *common, *capacities]))
 
 
 def perturbed(priced: Priced, z: Normals) -> Costs:
@@ -56,7 +64,8 @@ def perturbed(priced: Priced, z: Normals) -> Costs:
     draws from shared capacities slows with it (of a demand that was cut to the capacity, what was left). The seconds
     that a strategy states for software are not in doubt.
     """
-    factor = np.exp(deviation(priced.spread) * np.array([z[name] for name in priced.origins])[priced.origin])
+    own = own_deviation(priced.spread, priced.drift) * np.array([z[name] for name in priced.origins])[priced.origin]
+    factor = np.exp(own + deviation(priced.drift) * z[origins.DRIFT])
     capacities = np.array([
         _capacity(most, spreads, z)
         for most, spreads in zip(priced.capacities, priced.capacity_spread, strict=True)
@@ -81,11 +90,15 @@ def drawn_machine(machine: Machine, z: Normals) -> Machine:
     return _with(
         machine,
         kernels=tuple(
-            _with(kernel, curve=_slower(kernel.curve, z[origins.of_kernel(kernel.device, kernel.kind)]))
+            _with(
+                kernel,
+                curve=_slower(kernel.curve, machine, kernel.device, z, origins.of_kernel(kernel.device, kernel.kind)),
+            )
             for kernel in machine.kernels
         ),
         links=tuple(
-            _with(link, curve=_slower(link.curve, z[origins.of_link(machine, link)])) for link in machine.links
+            _with(link, curve=_slower(link.curve, machine, _LINK_OF[link.direction], z, origins.of_link(machine, link)))
+            for link in machine.links
         ),
         rooflines=tuple(_slower_line(machine, line, z) for line in machine.rooflines),
         stacks={name: _slower_stack(stack, z) for name, stack in machine.stacks.items()},
@@ -104,10 +117,15 @@ def _capacity(most: float, spreads: Mapping[str, float], z: Normals) -> float:
     return most * exp(-sum(float(deviation(spread)) * z[name] for name, spread in spreads.items()))
 
 
-def _slower(curve: Curve, z: float) -> Curve:
-    if not curve.spread:
-        return curve
-    return _with(curve, seconds=_times(curve.seconds, [_factor(spread, z) for spread in curve.spread]))
+def _slower(curve: Curve, machine: Machine, device: str, z: Normals, origin: str) -> Curve:
+    spreads = curve.spread or (0.0,) * len(curve.x)
+    return _with(curve, seconds=_times(curve.seconds, [_drifted(s, machine, device, z, origin) for s in spreads]))
+
+
+def _drifted(spread: float, machine: Machine, device: str, z: Normals, origin: str) -> float:
+    """The factor of seconds of which a part of the doubt is common to a device."""
+    drift = machine.drift.get(device, 0.0)
+    return exp(float(own_deviation(spread, drift)) * z[origin] + float(deviation(drift)) * z[origins.DRIFT])
 
 
 def _slower_line(machine: Machine, line: Roofline, z: Normals) -> Roofline:
@@ -115,9 +133,9 @@ def _slower_line(machine: Machine, line: Roofline, z: Normals) -> Roofline:
     flop, fixed = (line.spread if each is None else each for each in (line.flop_spread, line.fixed_spread))
     return _with(
         line,
-        bytes_per_s=line.bytes_per_s / _factor(line.spread, z[of_bytes]),
-        flop_per_s=line.flop_per_s / _factor(flop, z[of_flop]),
-        fixed_s=line.fixed_s * _factor(fixed, z[of_bytes]),
+        bytes_per_s=line.bytes_per_s / _drifted(line.spread, machine, line.device, z, of_bytes),
+        flop_per_s=line.flop_per_s / _drifted(flop, machine, line.device, z, of_flop),
+        fixed_s=line.fixed_s * _drifted(fixed, machine, line.device, z, of_bytes),
     )
 
 

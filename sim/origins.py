@@ -9,6 +9,7 @@ from sim.machine import Link, Machine
 DISPATCH: Final = "dispatch"
 SYNC: Final = "sync"
 HANDOFF: Final = "handoff"
+DRIFT: Final = "memory drift"  # of the speed of memory, in all that has to do with it
 SOFTWARE: Final = "software"  # whose seconds a strategy states
 Bound = Literal["bytes", "flop"]
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
@@ -42,6 +43,6 @@ def of_machine(machine: Machine) -> list[str]:
             *(of_roofline(machine, line.device, line.kind, bound) for line in machine.rooflines for bound in BOUNDS),
             *(of_link(machine, link) for link in machine.links),
             *(origin for spreads in machine.capacity_spread.values() for origin in spreads),
-            *(DISPATCH, SYNC, HANDOFF, SOFTWARE),
+            *(DISPATCH, SYNC, HANDOFF, DRIFT, SOFTWARE),
         ])
     )  # fmt: skip

@@ -71,7 +71,9 @@ def test_the_machine_says_where_its_numbers_come_from(tmp_path: Path) -> None:
     assert set(stack.handoff_s) >= {"gpu", "cpu", "link"}
     assert set(stack.spread) == {"dispatch", "sync", "handoff"}
     assert stack.spread["dispatch"] > 0
-    assert machine.capacity_spread["dram"].keys() == {"dram shared"}
+    assert machine.capacity_spread["dram"].keys() == {"dram shared", "memory drift"}
+    assert set(machine.drift) == {"gpu", "cpu", "link"}
+    assert f"{machine.drift['gpu']:.0%}" in machine.sources["condition"]
     assert machine.rooflines
     assert machine.capacities["dram"] > 0
 

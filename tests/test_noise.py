@@ -19,7 +19,7 @@ from tests.runs import PLAIN, SETTINGS, planned
 
 SCHEDULE = planned(("fiddler", (("cpu_below", 2),)), SETTINGS["batch"])
 SPREADS = st.fixed_dictionaries(
-    {name: st.floats(0, 0.8) for name in ("gpu", "cpu", "link", "dispatch", "sync", "dram")}
+    {name: st.floats(0, 0.8) for name in ("gpu", "cpu", "link", "dispatch", "sync", "dram", "drift")}
 )
 
 
@@ -33,6 +33,7 @@ def uncertain(spread: dict[str, float]) -> Machine:
         "links": [link(direction, traffic={"dram": 2.0}, curve=curve) for direction in ("h2d", "d2h")],
         "capacities": {"dram": 1000.0, "cores": 2.0},  # so that no demand has to be cut to what there is
         "capacity_spread": {"dram": {"cpu flop": spread["cpu"], "dram shared": spread["dram"]}},
+        "drift": {"gpu": spread["drift"], "link": 2 * spread["drift"]},
         "stacks": {
             "plain": stack(
                 dispatch_s={"default": 0.125, "load": 0.25}, sync_s=0.0625, handoff_s={"cpu": 0.5},
@@ -83,6 +84,19 @@ def test_ops_of_one_origin_err_together_and_others_by_themselves() -> None:
     assert np.ptp(loads, axis=1).max() < 1e-12
     assert np.corrcoef(loads[:, 0], sends[:, 0])[0, 1] == pytest.approx(1)  # one figure of the datasheet is behind both
     assert abs(np.corrcoef(loads[:, 0], experts[:, 0])[0, 1]) < 0.2
+
+
+def test_drift_is_the_part_of_the_spreads_that_all_ops_share() -> None:
+    n = len(SCHEDULE.classes)
+    exact = replace(priced(busy_machine()), spread=np.full(n, 0.3), drift=np.full(n, 0.2))
+    logs = np.log([perturbed(exact, z).duration_s / exact.costs().duration_s for z in normals(names_of(exact), 2000)])
+    loads, experts = (logs[:, np.flatnonzero(SCHEDULE.ops.kind == kind)[0]] for kind in (Kind.LOAD, Kind.EXPERT))
+    assert loads.std() == pytest.approx(float(deviation(0.3)), rel=0.01)  # in all it is what it was
+    shared = (float(deviation(0.2)) / float(deviation(0.3))) ** 2
+    assert np.corrcoef(loads, experts)[0, 1] == pytest.approx(shared, abs=0.05)
+    sure = replace(exact, spread=np.zeros(n))  # what was steadier than the memory has drifted with it all the same
+    spread_out = np.log([perturbed(sure, z).duration_s[0] for z in normals(names_of(sure), 2000)])
+    assert spread_out.std() == pytest.approx(float(deviation(0.2)), rel=0.01)
 
 
 def test_the_numbers_of_an_origin_hang_on_nothing_but_its_name_the_draws_and_the_seed() -> None:

@@ -23,7 +23,7 @@ from sim.inputs import read_text
 VERSION = 1
 _FORMAT = "moesim-papers"
 _REMEDY = "run `make papers`"
-_IDLE = ("spread", "power", "source", "sources")
+_IDLE = ("spread", "drift", "power", "source", "sources")
 Outcomes = Mapping[str, Mapping[str, Outcome]]  # by paper and setting
 
 
