@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.cost import Costs
+from sim.releases import before_on_lane, last_dependency
 from sim.schedule import Kind, Reason
 from sim.timeline import Timeline
 
@@ -64,13 +65,13 @@ class _Walker:
         schedule, times = timeline.schedule, timeline.times
         ops = schedule.ops
         self._kind, self._lane = ops.kind.tolist(), ops.lane.tolist()
-        self._dep_at, self._dep = ops.deps.offsets.tolist(), ops.deps.values.tolist()
+        self._last_dep, self._dep_end = (column.tolist() for column in last_dependency(timeline))
         self._dispatched, self._start, self._end = (
             column.tolist() for column in (times.dispatched_s, times.start_s, times.end_s)
         )
         moves = np.isin(ops.kind, (Kind.LOAD, Kind.UNLOAD))
         self._urgent = (~(moves & np.isin(ops.reason, _NOT_URGENT))).tolist()
-        self._before = _before_on_lane(timeline).tolist()
+        self._before = before_on_lane(timeline).tolist()
         self._host_ops = np.flatnonzero(ops.lane == 0)
         self._cancelled_by = _cancelled_by(timeline)
         simulated = timeline.source == "simulated"
@@ -108,7 +109,8 @@ class _Walker:
         return self._cancelled_by.pop(op)
 
     def _through_wait(self, op: int) -> int:
-        dep, ready_s = self._last_dependency(op)
+        dep: int = self._last_dep[op]
+        ready_s = self._dep_end[op]
         self._emit(op, Part.SYNCHRONISATION, max(ready_s, self._dispatched[op]))
         return dep if ready_s >= self._dispatched[op] else self._through_dispatch(op)
 
@@ -124,7 +126,8 @@ class _Walker:
         return self._to_what_let_it_start(op)
 
     def _to_what_let_it_start(self, op: int) -> int:
-        dep, dep_end_s = self._last_dependency(op)
+        dep: int = self._last_dep[op]
+        dep_end_s = self._dep_end[op]
         ready_s, free_s = max(dep_end_s, self._dispatched[op]), self._free_s(op)
         self._through_gap(op, max(ready_s, free_s))
         before: int = self._before[op]
@@ -171,14 +174,6 @@ class _Walker:
             self.end_s.append(self._now)
             self._now = begin_s
 
-    def _last_dependency(self, op: int) -> tuple[int, float]:
-        """The dependency that ends last and when that is; -1 if there is none."""
-        deps = self._dep[self._dep_at[op] : self._dep_at[op + 1]]
-        if not deps:
-            return -1, _NEVER
-        last = max(deps, key=lambda dep: (self._end[dep], dep))
-        return last, self._end[last]
-
     def _free_s(self, op: int) -> float:
         """When its lane had done with all ahead of the op."""
         before: int = self._before[op]
@@ -203,25 +198,3 @@ def _cancelled_by(timeline: Timeline) -> dict[int, int]:
     targets = ops.deps.values[ops.deps.offsets[cancels]].tolist()
     pairs = reversed(list(zip(targets, cancels.tolist(), strict=True)))
     return {target: cancel for target, cancel in pairs if timeline.times.cancelled[target]}
-
-
-def _before_on_lane(timeline: Timeline) -> NDArray[np.intp]:
-    """The op that each op finds ahead of it on its lane (-1: none): in a fifo by issue, else by time.
-
-    Of a fifo it is the one that ends last of all issued before: an op withdrawn in the middle of a queue is not. By
-    priority it is one that takes time: no other ever keeps anybody.
-    """
-    ops, times = timeline.schedule.ops, timeline.times
-    before = np.full(len(ops), -1, np.intp)
-    for number, lane in enumerate(timeline.schedule.lanes):
-        mine = np.flatnonzero(ops.lane == number)
-        if number == 0 or not len(mine):
-            continue  # the host's order is that of dispatching
-        if lane.discipline == "priority":
-            mine = mine[np.lexsort((times.end_s[mine], times.start_s[mine]))]
-            counts = times.end_s[mine] > times.start_s[mine]
-        else:
-            counts = times.end_s[mine] == np.maximum.accumulate(times.end_s[mine])
-        latest = np.maximum.accumulate(np.where(counts, np.arange(len(mine)), -1))
-        before[mine[1:]] = np.where(latest[:-1] >= 0, mine[latest[:-1]], -1)
-    return before
