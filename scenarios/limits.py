@@ -1,4 +1,4 @@
-"""The physical limit of each run of a scenario, beside which its speed is seen."""
+"""The physical limit of each run of a scenario, and what keeps the run from it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scenarios.resolve import Case
 from scenarios.results import RunResult
 from sim.bounds import Bounder, Bounds
 from sim.cost import CostModel
+from sim.gap import Gap, gap
 
 
 class Limits:
@@ -21,7 +22,7 @@ class Limits:
 
     def bounder(self, number: int, run: RunResult) -> Bounder:
         """The bounds of what the run of entry `number` computes: the same for all that follow the router."""
-        stack = self._case.entries[number].spec.stack or self._case.spec.stack
+        stack = self._case.stack_of(self._case.entries[number])
         if run.summary.fidelity is not None:
             return self._fresh(stack, run)
         if stack not in self._bounders:
@@ -35,10 +36,15 @@ class Limits:
         bounder, n_slots = self.bounder(number, run), run.schedule.n_slots
         if not bounder.serial:
             return bounder.bounds(n_slots)
-        key = self._case.entries[number].spec.stack or self._case.spec.stack, n_slots
+        key = self._case.stack_of(self._case.entries[number]), n_slots
         if key not in self._known:
             self._known[key] = bounder.bounds(n_slots)
         return self._known[key]
+
+    def gap(self, number: int, run: RunResult) -> Gap | None:
+        """What keeps a run from its limit; None for a run of which no ops are kept."""
+        limit = self.of(number, run)
+        return None if limit is None else gap(run.timeline, self._fresh(run.stack, run), limit)
 
     def _fresh(self, stack: str | None, run: RunResult) -> Bounder:
         case = self._case
@@ -46,6 +52,8 @@ class Limits:
 
 
 def with_limits(case: Case, runs: Sequence[RunResult]) -> tuple[RunResult, ...]:
-    """The runs of a case's entries, in their order, with the bounds on each."""
+    """The runs of a case's entries, in their order, with the bounds on each and its gap to them."""
     limits = Limits(case)
-    return tuple(replace(run, limit=limits.of(number, run)) for number, run in enumerate(runs))
+    return tuple(
+        replace(run, limit=limits.of(number, run), gap=limits.gap(number, run)) for number, run in enumerate(runs)
+    )

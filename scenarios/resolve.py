@@ -53,6 +53,10 @@ class Case:
     calibration: RoutingTrace | None
     entries: tuple[Entry, ...]
 
+    def stack_of(self, entry: Entry) -> str | None:
+        """The software stack that an entry is priced with; None: the machine's first."""
+        return entry.spec.stack or self.spec.stack
+
 
 class Sources:
     """Where models, machines and routing come from; whoever resolves many scenarios keeps what he has found."""

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sim.bounds import Bounds
+from sim.cost import CostModel, Costs
 from sim.files import replacing, write_text
+from sim.gap import Gap
 from sim.intervals import Drawn, Range
 from sim.machine import Machine
 from sim.memory import Footprint
@@ -64,7 +66,9 @@ class RunResult:
     drawn: Drawn = field(default_factory=dict)
     ranges_made: RangesMade | None = None
     streamed: bool = False  # its ops were not kept: schedule and timeline have none
+    stack: str | None = None  # software stack of the machine; None: its first
     limit: Bounds | None = None  # what no strategy with as many slots can beat
+    gap: Gap | None = None  # what keeps it from that
 
     @property
     def of_limit(self) -> float | None:
@@ -92,6 +96,7 @@ class RunResult:
             "summary": self.summary.to_dict(),
             "of_limit": self.of_limit,
             "limit": None if self.limit is None else self.limit.to_dict(),
+            "gap": None if self.gap is None else asdict(self.gap),
             "ranges": {name: each._asdict() for name, each in self.ranges.items()},
             "ranges_made": None if self.ranges_made is None else asdict(self.ranges_made),
             "memory_bytes": {
@@ -110,6 +115,10 @@ class ScenarioResult:
     machine: Machine
     scenario: dict[str, Any]
     runs: tuple[RunResult, ...]
+
+    def costs(self, run: RunResult) -> Costs:
+        """What the ops of a run cost on the machine, under its stack."""
+        return CostModel(self.machine, self.model, run.schedule.precisions, run.stack).of_schedule(run.schedule)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -88,12 +88,12 @@ def stream_entry(case: Case, entry: Entry, progress: Callable[[int], None] = lam
     costs = costs_of_entry(case, entry)
     planned = _plan_with(plan_windows, case, entry, costs)
     summary = stream(planned, costs, progress)
-    return _run_result(entry, costs, nothing_timed(planned), summary, streamed=True)
+    return _run_result(case, entry, costs, nothing_timed(planned), summary, streamed=True)
 
 
 def costs_of_entry(case: Case, entry: Entry) -> CostModel:
     """The prices of the case's machine under the entry's stack."""
-    return CostModel(case.machine, case.model, case.precisions, entry.spec.stack or case.spec.stack)
+    return CostModel(case.machine, case.model, case.precisions, case.stack_of(entry))
 
 
 def time_entry(
@@ -106,12 +106,13 @@ def time_entry(
     costs.check_planned_for(schedule)
     timeline = retime(schedule, costs.of_schedule(schedule), engine)
     slow = slow_because() if engine == "fast" else None
-    return _run_result(entry, costs, timeline, summarise(timeline), *([slow] if slow else []))
+    return _run_result(case, entry, costs, timeline, summarise(timeline), *([slow] if slow else []))
 
 
 def _run_result(
-    entry: Entry, costs: CostModel, timeline: Timeline, summary: Summary, *warnings: str, streamed: bool = False
-) -> RunResult:
+    case: Case, entry: Entry, costs: CostModel, timeline: Timeline, summary: Summary, *warnings: str,
+    streamed: bool = False,
+) -> RunResult:  # fmt: skip
     return RunResult(
         label=entry.spec.title,
         strategy=entry.spec.name,
@@ -125,6 +126,7 @@ def _run_result(
         fits=entry.fit.fits,
         warnings=(*entry.fit.warnings, *costs.warnings, *warnings),
         streamed=streamed,
+        stack=case.stack_of(entry),
     )
 
 

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from scenarios.report.axis import axis_for
 from scenarios.report.categories import CATEGORIES
+from scenarios.report.causes import MEANINGS, paint
 from scenarios.report.markup import Html, embed_json, join, tag
 from scenarios.report.palette import CATEGORIES as PAINTS
-from scenarios.report.palette import STRATEGIES, SURFACES
+from scenarios.report.palette import CAUSES, STRATEGIES, SURFACES
 from scenarios.report.units import GIGABYTES, SECONDS, SHARE, aligned
+from sim.critical_path import Cause
 
 Colour = NDArray[np.float64]
 
@@ -45,6 +47,9 @@ MEET = {  # categories that meet on one lane, or in one legend
     "links": ["demand", "stream", "prefetch", "swap", "placement", "offload"],
     "host": ["dispatch", "bookkeeping", "wait"],
 }
+FREQUENT = [  # causes that take much of some run; the others are told apart by their names
+    "gpu", "cpu-expert", "demand-load", "late-prefetch", "wasted-prefetch", "sharing", "held-up", "dispatch",
+]  # fmt: skip
 
 
 def linear(colour: str) -> Colour:
@@ -67,9 +72,15 @@ def contrast(one: str, other: str) -> float:
 def test_colours_that_meet_can_be_told_apart(theme: int, vision: str) -> None:
     groups = [[PAINTS[name][theme] for name in names] for names in MEET.values()]
     groups.append([pair[theme] for pair in STRATEGIES])
+    groups.append([CAUSES[name][theme] for name in FREQUENT])
     for colours in groups:
         for one, other in combinations(colours, 2):
             assert distance(one, other, vision) >= APART, (one, other)
+
+
+def test_every_cause_has_a_colour_and_a_meaning() -> None:
+    assert {f"var(--p-{name})" for name in CAUSES} == {paint(cause) for cause in Cause}
+    assert set(MEANINGS) == set(Cause)
 
 
 def test_every_category_has_a_colour_and_meets_others_somewhere() -> None:

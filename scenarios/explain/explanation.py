@@ -14,7 +14,7 @@ from scenarios.run import costs_of_entry, run_entry
 from scenarios.whatif.levers import Lever, levers
 from sim.critical_path import Path, critical_path
 from sim.errors import InputError
-from sim.gap import Gap, gap
+from sim.gap import Gap
 
 Progress = Callable[[str], None]
 
@@ -53,15 +53,15 @@ def explain(file: ScenarioFile, label: str | None = None, progress: Progress = l
         found = levers(case, case.entries[chosen], progress)
     others = [number for number in ranked if number != chosen]
     limits = Limits(case)
-    limit = limits.of(chosen, runs[chosen])
-    assert limit is not None  # these runs keep their ops
-    run = replace(runs[chosen], limit=limit)
+    run = replace(runs[chosen], limit=limits.of(chosen, runs[chosen]))
+    between = limits.gap(chosen, run)
+    assert between is not None  # these runs keep their ops
     return Explanation(
         title=case.title,
         machine=case.machine.name,
         run=run,
         path=_path(case, chosen, run),
-        gap=gap(run.timeline, limits.bounder(chosen, run), limit),
+        gap=between,
         levers=found,
         runner_up=(runs[others[0]], _path(case, others[0], runs[others[0]])) if others else None,
     )

@@ -14,8 +14,8 @@ from scenarios.explore.columns import axis_titles, columns, flags
 from scenarios.explore.figures import HEADINGS
 from scenarios.explore.table import SweepTable
 from scenarios.report import palette
+from scenarios.report.assets import asset
 from scenarios.report.markup import Html, embed_json, join, tag
-from scenarios.report.page import asset
 from scenarios.table import number, percent, seconds
 from sim.errors import InputError
 from sim.files import write_text

@@ -13,8 +13,8 @@ from scenarios.published.load import PaperFile
 from scenarios.published.spec import Figure, Setting
 from scenarios.published.words import EVIDENCE, held, ratio, reported, simulated
 from scenarios.report import palette
+from scenarios.report.assets import asset
 from scenarios.report.markup import Html, embed_json, join, tag
-from scenarios.report.page import asset
 from sim.files import write_text
 
 Outcomes = Mapping[str, Mapping[str, Outcome]]

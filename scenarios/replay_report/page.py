@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from scenarios.replay_table import capacity_label
 from scenarios.report import palette
+from scenarios.report.assets import asset
 from scenarios.report.markup import Html, embed_json, join, tag
-from scenarios.report.page import asset
 from scenarios.table import percent
 from sim.files import write_text
 from sim.replay import REFERENCES

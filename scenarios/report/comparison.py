@@ -9,6 +9,7 @@ from scenarios.report.axis import Axis, axis_for
 from scenarios.report.markup import Html, tag
 from scenarios.report.ranking import Entry, contenders
 from scenarios.report.units import SECONDS, TOKENS_PER_S, Units, aligned
+from scenarios.table import percent, seconds
 from sim.intervals import Range
 
 
@@ -21,11 +22,13 @@ class Measure:
     figure: str  # of a Summary
     units: Units
     higher_is_better: bool
+    limit: bool = False  # whether the physical limit is one on this figure
 
 
 _MEASURES = (
     Measure("Decode speed", "more is better", "decode_tokens_per_s", TOKENS_PER_S, True),
     Measure("Time to first token", "less is better", "ttft_s", SECONDS, False),
+    Measure("Whole run", "less is better; the line is the limit", "makespan_s", SECONDS, False, limit=True),
 )
 
 
@@ -37,11 +40,12 @@ class Bar:
     value: float
     text: str
     range: Range | None
+    limit: float | None
 
     @property
     def ends(self) -> list[float]:
         """The values that the axis has to hold."""
-        return [self.value, *(self.range or ())]
+        return [self.value, *(self.range or ()), *([self.limit] if self.limit else [])]
 
 
 def comparison(entries: Sequence[Entry]) -> Html | None:
@@ -77,9 +81,13 @@ def _bars(measure: Measure, entries: Sequence[Entry]) -> list[Bar]:
     pairs.sort(key=lambda pair: -pair[1] if measure.higher_is_better else pair[1])
     unit, texts = aligned([value for _, value in pairs], measure.units)
     return [
-        Bar(entry, value, f"{text} {unit}", entry.run.ranges.get(measure.figure))
+        Bar(entry, value, f"{text} {unit}", entry.run.ranges.get(measure.figure), _limit_s(entry, measure))
         for (entry, value), text in zip(pairs, texts, strict=True)
     ]
+
+
+def _limit_s(entry: Entry, measure: Measure) -> float | None:
+    return entry.run.limit.limit_s if measure.limit and entry.run.limit is not None else None
 
 
 def _list(axis: Axis, bars: Sequence[Bar]) -> Html | None:
@@ -93,8 +101,8 @@ def _item(axis: Axis, bar: Bar) -> Html:
     return tag(
         "li",
         tag("span", entry.label, tag("small", entry.bracket) if entry.bracket else None, class_="name"),
-        tag("b", bar.text),
-        tag("span", fill, _whisker(axis, bar.range), class_="track"),
+        tag("b", bar.text, tag("small", f"{percent(entry.run.of_limit)} of limit") if bar.limit else None),
+        tag("span", fill, _whisker(axis, bar.range), _limit(axis, bar.limit), class_="track"),
         class_="dashed" if entry.dashed else None,
         style=f"--paint:{entry.paint}",
         data_label=entry.label,
@@ -115,6 +123,14 @@ def _whisker(axis: Axis, known: Range | None) -> Html | None:
         data_low=repr(known.low),
         data_high=repr(known.high),
     )
+
+
+def _limit(axis: Axis, limit: float | None) -> Html | None:
+    """A line where no strategy with as many slots can be faster."""
+    if not limit:
+        return None
+    at = f"left:{axis.share(limit):.3%}"
+    return tag("i", class_="limit", style=at, title=f"physical limit {seconds(limit)}", data_limit=repr(limit))
 
 
 def _marks(measure: Measure, axis: Axis) -> Html | None:

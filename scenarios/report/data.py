@@ -6,36 +6,43 @@ from collections.abc import Sequence
 from typing import Any
 
 from scenarios.report.categories import CATEGORIES, DISPATCH, WAIT
-from scenarios.report.gantt import TICK_S, views
+from scenarios.report.causes import paint
+from scenarios.report.gantt import views
 from scenarios.report.lane_names import short_name
 from scenarios.report.latency import latency
 from scenarios.report.ranking import Entry
+from sim.critical_path import Cause, Path
+from sim.releases import Release
 from sim.schedule import Kind
 
-_MOST_BARS = 20_000  # of one view
-_BAR_BUDGET = 60_000  # of all views together: 2 MB
-_FEWEST_BARS = 800  # a view of less says little
+_ROW_BUDGET = 300_000  # of all views together: 1 to 3 MB
+_FEWEST_ROWS = 800  # a view of less says little
 
 
-def data(entries: Sequence[Entry]) -> dict[str, Any]:
-    """The runs in the order of `entries`, and what the numbers in their bars stand for.
+def data(entries: Sequence[Entry], paths: Sequence[Path]) -> dict[str, Any]:
+    """The runs in the order of `entries`, with their critical paths, and what the numbers in their rows stand for.
 
-    The bars of all Gantt views are kept to a budget: with very many strategies, the last ones have none.
+    The rows of all Gantt views are kept to a budget: with very many strategies, the last ones have none.
     """
-    most_bars = min(_MOST_BARS, max(_FEWEST_BARS, _BAR_BUDGET // (2 * max(1, len(entries)))))
-    left = _BAR_BUDGET
+    most_rows = max(_FEWEST_ROWS, _ROW_BUDGET // max(1, len(entries)))
+    left = _ROW_BUDGET
     runs = []
-    for entry in entries:
-        shown = views(entry.run.timeline, most_bars) if left > 0 else []
-        left -= sum(len(view["bars"]["start"]) for view in shown)
+    for entry, path in zip(entries, paths, strict=True):
+        shown = views(entry.run.timeline, path, most_rows) if left > 0 else []
+        left -= sum(view["count"] for view in shown)
         runs.append(_run(entry, shown if left >= 0 else []))
+    return gantt_names() | {"runs": runs}
+
+
+def gantt_names() -> dict[str, Any]:
+    """What the numbers in the rows of a Gantt stand for."""
     return {
-        "tick_s": TICK_S,
         "categories": [{"label": category.label, "paint": category.paint} for category in CATEGORIES],
+        "causes": [{"label": cause.label, "paint": paint(cause)} for cause in Cause],
         "dispatch": DISPATCH,
         "wait": WAIT,
         "kinds": [kind.name.lower() for kind in Kind],
-        "runs": runs,
+        "releases": [release.name.lower() for release in Release],
     }
 
 

@@ -1,140 +1,110 @@
-"""Rows of the Gantt: what each lane did in a few steps, as columns of integers for the page's script to draw."""
+"""Views of the Gantt: the rows and the critical path of a stretch of a run, packed for the page's scripts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.report.categories import DISPATCH, categories_of, dispatch_start_s
-from sim.schedule import Kind, Phase
+from scenarios.report.gantt_rows import Rows, rows_of
+from scenarios.report.gantt_windows import Window, number_in_phase, title, windows
+from scenarios.report.packing import packed
+from sim.critical_path import Path
+from sim.releases import NOTHING
+from sim.schedule import Phase, Schedule
 from sim.timeline import Timeline
 
-TICK_S = 1e-7  # unit of the starts and lengths
-_DECODE_STEPS = 3
+_TICKS = 2.0**31  # that a view may be long
 
 
-@dataclass(frozen=True)
-class Window:
-    """A stretch of a run: consecutive steps, or the first `layers` blocks of one (None: all of them)."""
-
-    phase: Phase
-    first: int
-    steps: int
-    start_s: float
-    end_s: float
-    layers: int | None = None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """All that can be drawn of a Timeline: its ops that take time, and each op's dispatch on the host lane."""
-
-    op: NDArray[np.int64]
-    lane: NDArray[np.int64]
-    category: NDArray[np.int64]
-    start_s: NDArray[np.float64]
-    end_s: NDArray[np.float64]
-
-    def within(self, window: Window) -> NDArray[np.int64]:
-        """Indices of the rows that overlap a window."""
-        return np.flatnonzero((self.start_s < window.end_s) & (self.end_s > window.start_s))
-
-
-def rows_of(timeline: Timeline) -> Rows:
-    """Ops and dispatches of a whole timeline, in issue order."""
-    ops, times = timeline.schedule.ops, timeline.times
-    numbers, n = np.arange(len(ops)), len(ops)
-    start = np.concatenate([times.start_s, dispatch_start_s(timeline)])
-    end = np.concatenate([times.end_s, times.dispatched_s])
-    lane = np.concatenate([ops.lane.astype(np.int64), np.zeros(n, np.int64)])
-    category = np.concatenate([categories_of(timeline), np.full(n, DISPATCH)])
-    op = np.concatenate([numbers, numbers])
-    order = np.argsort(op, kind="stable")
-    order = order[end[order] > start[order]]
-    return Rows(op[order], lane[order], category[order], start[order], end[order])
-
-
-def windows(timeline: Timeline, most_bars: int) -> list[Window]:
-    """The first prefill, and three decode steps from the middle of the run, each as far as `most_bars` reach."""
-    rows, steps = rows_of(timeline), timeline.schedule.steps
-    found = []
-    for phase, most_steps in ((Phase.PREFILL, 1), (Phase.DECODE, _DECODE_STEPS)):
-        numbers = [i for i, step in enumerate(steps) if step.phase == phase]
-        if numbers:
-            first = numbers[0] if phase == Phase.PREFILL else numbers[max(0, (len(numbers) - most_steps) // 2)]
-            found.append(_reach(timeline, rows, first, most_steps, most_bars))
-    return found
-
-
-def views(timeline: Timeline, most_bars: int) -> list[dict[str, Any]]:
-    """The windows with their bars, as plain JSON values; times in ticks from the window's start."""
+def views(timeline: Timeline, path: Path, most_rows: int) -> list[dict[str, Any]]:
+    """The parts of a run that are shown, as plain JSON values."""
     rows = rows_of(timeline)
-    return [_view(timeline, rows, window) for window in windows(timeline, most_bars)]
+    return [view(timeline, rows, path, window) for window in windows(timeline, rows, most_rows)]
 
 
-def _reach(timeline: Timeline, rows: Rows, first: int, most_steps: int, most_bars: int) -> Window:
-    """As many whole steps as fit, or else as many blocks of the first one."""
-    steps, ends = timeline.schedule.steps, timeline.step_end_s
-    phase, start_s = steps[first].phase, float(ends[first - 1]) if first else 0.0
-    for count in range(most_steps, 0, -1):
-        if all(step.phase == phase for step in steps[first : first + count]) and first + count <= len(steps):
-            window = Window(phase, first, count, start_s, float(ends[first + count - 1]))
-            if len(rows.within(window)) <= most_bars:
-                return window
-    layers = [Window(phase, first, 1, start_s, end_s, i + 1) for i, end_s in enumerate(_block_ends(timeline, first))]
-    few_enough = [window for window in layers if len(rows.within(window)) <= most_bars]
-    return few_enough[-1] if few_enough else layers[0]
-
-
-def _block_ends(timeline: Timeline, step: int) -> list[float]:
-    """When each block of a step is over: the next one's attention starts."""
-    ops = timeline.schedule.ops
-    starts = timeline.times.start_s[(ops.step == step) & (ops.kind == Kind.ATTENTION)]
-    return [*starts[1:].tolist(), float(timeline.step_end_s[step])]
-
-
-def _view(timeline: Timeline, rows: Rows, window: Window) -> dict[str, Any]:
-    schedule, chosen = timeline.schedule, rows.within(window)
-    op = rows.op[chosen]
-    sizes, size = np.unique(schedule.ops.size_bytes[op], return_inverse=True)
-    start, end = (_ticks(times[chosen] - window.start_s) for times in (rows.start_s, rows.end_s))
-    ends = timeline.step_end_s[window.first : window.first + window.steps]
+def view(timeline: Timeline, rows: Rows, path: Path, window: Window) -> dict[str, Any]:
+    """One part. Times are ticks of `tick_s` since `origin_s`; rows are sorted by lane and start."""
+    chosen = window.rows(rows)
+    chosen = chosen[np.lexsort((rows.start_s[chosen], rows.lane[chosen]))]
+    origin_s = float(rows.start_s[chosen].min(initial=window.start_s))
+    end_s = float(rows.end_s[chosen].max(initial=window.end_s))
+    tick_s = _tick_s(end_s - origin_s)
+    number = np.full(len(rows) + 1, NOTHING)
+    number[chosen] = np.arange(len(chosen))
     return {
-        "title": _title(timeline, window),
-        "first_step": _nth(timeline, window) if window.phase == Phase.DECODE else None,
+        "title": title(timeline, window),
         "start_s": window.start_s,
-        "span": int(_ticks(np.array([window.end_s - window.start_s]))[0]),
-        "step_ends": _ticks(ends - window.start_s).tolist() if window.layers is None else [],
-        "sizes": sizes.tolist(),
-        "bars": {
-            "lane": rows.lane[chosen].tolist(),
-            "category": rows.category[chosen].tolist(),
-            "kind": schedule.ops.kind[op].tolist(),
-            "layer": schedule.ops.layer[op].tolist(),
-            "expert": schedule.ops.expert[op].tolist(),
-            "size": size.tolist(),
-            "start": start.tolist(),
-            "length": (end - start).tolist(),
+        "end_s": window.end_s,
+        "origin_s": origin_s,
+        "tick_s": tick_s,
+        "steps": _steps(timeline, window),
+        "count": len(chosen),
+        "rows": {
+            **_what(timeline.schedule, rows.op[chosen]),
+            "lane": packed(rows.lane[chosen], "u1"),
+            "category": packed(rows.category[chosen], "u1"),
+            "how": packed(rows.how[chosen], "u1"),
+            "by": packed(number[rows.by[chosen]], "i4", deltas=True),
+            **_span(rows.start_s[chosen], rows.end_s[chosen], origin_s, tick_s),
         },
+        "path": _path(rows, number, path, window, origin_s, tick_s),
     }
 
 
-def _ticks(times_s: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(times_s / TICK_S).astype(np.int64)
+def _what(schedule: Schedule, op: NDArray[np.int64]) -> dict[str, Any]:
+    """What ops are, and how many bytes they move: a number of `sizes`."""
+    ops = schedule.ops
+    sizes, size = np.unique(ops.size_bytes[op], return_inverse=True)
+    return {
+        "kind": packed(ops.kind[op], "u1"),
+        "layer": packed(ops.layer[op], "i2", deltas=True),
+        "expert": packed(ops.expert[op], "i2"),
+        "tokens": packed(ops.tokens[op], "i4"),
+        "size": packed(size, "u2"),
+        "sizes": sizes.tolist(),
+    }
 
 
-def _nth(timeline: Timeline, window: Window) -> int:
-    """Number of the window's first step among those of its phase, from 1."""
-    return 1 + sum(step.phase == window.phase for step in timeline.schedule.steps[: window.first])
+def _path(
+    rows: Rows, number: NDArray[np.intp], path: Path, window: Window, origin_s: float, tick_s: float
+) -> dict[str, str]:
+    """Segments of the critical path in the window, in order of time, with the row of this view that each is of."""
+    mine = np.flatnonzero((path.begin_s < window.end_s) & (path.end_s > window.start_s))
+    n = 1 + max(int(path.op.max(initial=0)), int(rows.op.max(initial=0)))
+    of_op = np.full((2, n), NOTHING)
+    of_op[rows.dispatches.astype(np.intp), rows.op] = number[: len(rows)]
+    dispatched = (path.lane[mine] == 0) & (of_op[1, path.op[mine]] != NOTHING)
+    begin_s = np.maximum(path.begin_s[mine], origin_s)
+    return {
+        "row": packed(of_op[dispatched.astype(np.intp), path.op[mine]], "i4", deltas=True),
+        "cause": packed(path.cause[mine], "u1"),
+        "lane": packed(path.lane[mine], "u1"),
+        **_span(begin_s, path.end_s[mine], origin_s, tick_s),
+    }
 
 
-def _title(timeline: Timeline, window: Window) -> str:
-    part = "" if window.layers is None else f", first {window.layers} of {timeline.schedule.model.n_layers} layers"
-    if window.phase == Phase.PREFILL:
-        return f"Prefill{part}"
-    nth = _nth(timeline, window)
-    span = f"steps {nth}–{nth + window.steps - 1}" if window.steps > 1 else f"step {nth}"
-    return f"Decode, {span}{part}"
+def _span(start_s: NDArray[np.float64], end_s: NDArray[np.float64], origin_s: float, tick_s: float) -> dict[str, str]:
+    start, end = (np.rint((times - origin_s) / tick_s).astype(np.int64) for times in (start_s, end_s))
+    return {"start": packed(start, "u4", deltas=True), "length": packed(end - start, "u4")}
+
+
+def _tick_s(span_s: float) -> float:
+    """A power of ten in seconds, a nanosecond or the shortest that numbers of 32 bits reach the end with."""
+    return float(max(1e-9, 10.0 ** np.ceil(np.log10(max(span_s, 1e-9) / _TICKS))))
+
+
+def _steps(timeline: Timeline, window: Window) -> list[dict[str, Any]]:
+    """Ends and names of the steps that are wholly in a window."""
+    if window.layers is not None:
+        return []
+    return [
+        {"end_s": float(timeline.step_end_s[i]), "name": _step_name(timeline, i)}
+        for i in range(window.first, window.first + window.steps)
+    ]
+
+
+def _step_name(timeline: Timeline, step: int) -> str:
+    nth, prefill = number_in_phase(timeline, step), timeline.schedule.steps[step].phase == Phase.PREFILL
+    return f"prefill {nth}" if prefill else f"step {nth}"

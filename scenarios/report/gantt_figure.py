@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenarios.report.categories import CATEGORIES
-from scenarios.report.gantt import Rows, rows_of
+from scenarios.report.gantt_rows import Rows, rows_of
 from scenarios.report.lane_names import short_name
 from scenarios.report.palette import CATEGORIES as COLOURS
 from scenarios.report.palette import SURFACES

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
 from scenarios.report import palette
+from scenarios.report.assets import asset
 from scenarios.report.assumptions import assumptions, headline
 from scenarios.report.comparison import comparison
 from scenarios.report.data import data
+from scenarios.report.gantt_assets import GANTT_SCRIPTS, GANTT_STYLES, gantt_markup
 from scenarios.report.markup import Html, embed_json, join, tag
 from scenarios.report.memory_bars import memory_bars
 from scenarios.report.metrics_table import metrics_table
+from scenarios.report.pace import pace
 from scenarios.report.ranking import Entry, rank
 from scenarios.report.verdict import brackets, verdict
 from scenarios.report.where_time_goes import where_time_goes
 from scenarios.results import ScenarioResult, ranges_made
+from sim.critical_path import Path as CriticalPath
+from sim.critical_path import critical_path
 from sim.errors import InputError
 from sim.files import write_text
 from sim.schedule import Phase
 
-_ASSETS = files(__package__) / "assets"
-_STYLES = ("base.css", "figures.css")
-_SCRIPTS = ("theme.js", "plots.js", "detail.js", "gantt.js", "latency.js")
+_STYLES = ("base.css", "figures.css", "pace.css", *GANTT_STYLES)
+_SCRIPTS = ("theme.js", "plots.js", *GANTT_SCRIPTS, "pace.js", "plotly.js", "latency.js")
 
 
 class Section(NamedTuple):
@@ -52,7 +55,9 @@ def render(result: ScenarioResult) -> str:
     from plotly.offline import get_plotlyjs
 
     entries = rank(result.runs)
-    sections = [section for section in _sections(result, entries) if section.content is not None]
+    kept = [entry for entry in entries if not entry.run.streamed]
+    paths = [critical_path(entry.run.timeline, result.costs(entry.run)) for entry in kept]
+    sections = [section for section in _sections(result, entries, kept, paths) if section.content is not None]
     reference = brackets(entries)
     return Template(asset("report.html")).substitute(
         title=join([result.title or f"{result.model.name} on {result.machine.name}"]),
@@ -64,17 +69,25 @@ def render(result: ScenarioResult) -> str:
         footer=join([_footer(result)]),
         css=palette.css() + "".join(asset(name) for name in _STYLES),
         plotly=get_plotlyjs(),
-        data=embed_json(data([entry for entry in entries if not entry.run.streamed])),
+        data=embed_json(data(kept, paths)),
         js="".join(asset(name) for name in _SCRIPTS),
     )
 
 
-def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]:
-    kept = [entry for entry in entries if not entry.run.streamed]
+def _sections(
+    result: ScenarioResult, entries: Sequence[Entry], kept: Sequence[Entry], paths: Sequence[CriticalPath]
+) -> list[Section]:
     decodes = any(step.phase == Phase.DECODE for run in result.runs for step in run.schedule.steps)
     return [
         Section("comparison", "Comparison", _whiskers(entries), comparison(entries)),
         Section("numbers", "All numbers", None, metrics_table(entries)),
+        Section(
+            "pace",
+            "What sets the pace",
+            "The critical path is the chain of operations and waits that ends with the run: its parts add up to the "
+            "whole time, and only what shortens it makes the run faster. Tap a part to see it in the timeline.",
+            pace(kept, paths) if kept else None,
+        ),
         Section(
             "time",
             "Where the time goes",
@@ -84,10 +97,11 @@ def _sections(result: ScenarioResult, entries: Sequence[Entry]) -> list[Section]
         Section(
             "timeline",
             "Timeline",
-            "All operations of a few steps, lane by lane. Drag to zoom, double-click for all; tap a reason to hide it."
+            "What each lane did when. Drag to zoom (on a touch screen: two fingers), double-click for all; tap an "
+            "operation to see what it waited for, and what that waited for; tap the name of a colour to hide it."
             if kept
             else None,
-            join([Html(asset("gantt.html")) if kept else None, _not_kept(entries)]),
+            join([gantt_markup() if kept else None, _not_kept(entries)]),
         ),
         Section(
             "latency",
@@ -128,8 +142,3 @@ def _markup(section: Section) -> Html:
 def _footer(result: ScenarioResult) -> str:
     sources = sorted({run.timeline.source for run in result.runs})
     return f"Times are {' and '.join(sources)} by moesim; the machine is {result.machine.origin}."
-
-
-def asset(name: str) -> str:
-    """A file of the page's styles, scripts or markup."""
-    return (_ASSETS / name).read_text(encoding="utf-8")

@@ -44,6 +44,23 @@ CATEGORIES: dict[str, Pair] = {
     "dispatch": ("#3b434f", "#7b8391"),
     "wait": ("#e9ecf0", "#23272f"),
 }
+CAUSES: dict[str, Pair] = {  # of the critical path
+    "gpu": ("#073e19", "#43bf8e"),
+    "cpu-expert": ("#5e48b0", "#beaffe"),
+    "demand-load": ("#ee6a24", "#e23060"),
+    "late-prefetch": ("#2b7ee0", "#3180e4"),
+    "wasted-prefetch": ("#f781ca", "#9d3c90"),
+    "exchange": ("#a13845", "#e58f96"),
+    "activations": ("#6acdb6", "#147a71"),
+    "storage": ("#4f2b08", "#f2ddd2"),
+    "software": ("#5f86d8", "#7fa5f5"),
+    "dispatch": ("#533b5c", "#8b82a4"),
+    "synchronisation": ("#868c9b", "#d9deea"),
+    "wake-up": ("#b4bac5", "#4a515d"),
+    "sharing": ("#8c5d0f", "#e4b12a"),
+    "held-up": ("#dcbd2d", "#726a0b"),
+    "unexplained": ("#d8dce3", "#33383f"),
+}
 MEMORY: tuple[Pair, ...] = (
     ("#33415c", "#7d8eb0"),
     ("#2f8f9d", "#43b3c2"),
@@ -59,6 +76,7 @@ def variables() -> dict[str, Pair]:
         **SURFACES,
         **{f"s{i}": pair for i, pair in enumerate(STRATEGIES)},
         **{f"c-{name}": pair for name, pair in CATEGORIES.items()},
+        **{f"p-{name}": pair for name, pair in CAUSES.items()},
         **{f"m{i}": pair for i, pair in enumerate(MEMORY)},
     }
 

@@ -8,8 +8,8 @@ from string import Template
 from typing import Any
 
 from scenarios.report import palette
+from scenarios.report.assets import asset
 from scenarios.report.markup import Html, embed_json, join, tag
-from scenarios.report.page import asset
 from scenarios.table import number, seconds
 from scenarios.whatif.answer import Answer, conclusion
 from scenarios.whatif.levers import FACTORS, Lever

@@ -1,5 +1,5 @@
 // Decode latency over the run: a line for each strategy.
-(() => {
+plotlyReady.then(() => {
   const plot = document.getElementById("latency-plot"), hidden = new Set();
   const shown = report.runs.filter((run) => run.latency.x.length);
   if (!plot || !shown.length) return;
@@ -45,4 +45,4 @@
     shown.map((run, key) => ({ key, label: run.label, paint: run.paint, dashed: run.dashed })), hidden, draw);
   draw();
   theme.redraw.push(draw);
-})();
+});

@@ -1,0 +1,17 @@
+"""What a page with a Gantt includes, besides the data of `scenarios.report.data.gantt_names` and its views."""
+
+from __future__ import annotations
+
+from scenarios.report.assets import asset
+from scenarios.report.markup import Html
+
+GANTT_STYLES = ("gantt/gantt.css",)
+GANTT_SCRIPTS = (
+    "packing.js",
+    *(f"gantt/{name}.js" for name in ("view", "columns", "words", "axis", "picture", "motion", "gantt")),
+)
+
+
+def gantt_markup() -> Html:
+    """Its figure and controls; a page has one."""
+    return Html(asset("gantt/gantt.html"))

@@ -1,0 +1,97 @@
+"""Which parts of a run the Gantt shows: all of it, or as much as a page has room for."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.report.gantt_rows import Rows
+from sim.schedule import Kind, Phase
+from sim.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a run: consecutive steps of one phase, or the first `layers` blocks of one (None: all of them).
+
+    Of a whole run, `phase` is None.
+    """
+
+    phase: Phase | None
+    first: int
+    steps: int
+    start_s: float
+    end_s: float
+    layers: int | None = None
+
+    def rows(self, rows: Rows) -> NDArray[np.int64]:
+        """Those that overlap it."""
+        return np.flatnonzero((rows.start_s < self.end_s) & (rows.end_s > self.start_s))
+
+
+def windows(timeline: Timeline, rows: Rows, most_rows: int) -> list[Window]:
+    """The whole run, or else the first prefill and decode steps from its middle on; of `most_rows` rows in all."""
+    steps = timeline.schedule.steps
+    if len(rows) <= most_rows:
+        return [Window(None, 0, len(steps), 0.0, timeline.makespan_s)]
+    found: list[Window] = []
+    for phase, share in ((Phase.PREFILL, most_rows // 2), (Phase.DECODE, most_rows)):
+        numbers = [i for i, step in enumerate(steps) if step.phase == phase]
+        if numbers:
+            room = share - sum(len(window.rows(rows)) for window in found)
+            found.append(_window(timeline, rows, numbers, room))
+    return found
+
+
+def _window(timeline: Timeline, rows: Rows, numbers: list[int], most_rows: int) -> Window:
+    """The first prefill; or decode steps of one batch, from the middle one on, as many as there is room for."""
+    steps = timeline.schedule.steps
+    if steps[numbers[0]].phase == Phase.PREFILL:
+        return _reach(timeline, rows, numbers[0], 1, most_rows)
+    first = numbers[max(0, (len(numbers) - 1) // 2)]
+    run_on = next((i for i in range(first, len(steps)) if steps[i].phase == Phase.PREFILL), len(steps))
+    return _reach(timeline, rows, first, run_on - first, most_rows)
+
+
+def _reach(timeline: Timeline, rows: Rows, first: int, most_steps: int, most_rows: int) -> Window:
+    """As many whole steps as fit, or else as many blocks of the first one."""
+    ends = timeline.step_end_s
+    phase, start_s = timeline.schedule.steps[first].phase, float(ends[first - 1]) if first else 0.0
+
+    def whole(count: int) -> Window:
+        return Window(phase, first, count, start_s, float(ends[first + count - 1]))
+
+    count = bisect_right(range(1, most_steps + 1), most_rows, key=lambda count: len(whole(count).rows(rows)))
+    if count:
+        return whole(count)
+    layers = [Window(phase, first, 1, start_s, end_s, i + 1) for i, end_s in enumerate(_block_ends(timeline, first))]
+    few_enough = [window for window in layers if len(window.rows(rows)) <= most_rows]
+    return few_enough[-1] if few_enough else layers[0]
+
+
+def _block_ends(timeline: Timeline, step: int) -> list[float]:
+    """When each block of a step is over: the next one's attention starts."""
+    ops = timeline.schedule.ops
+    starts = timeline.times.start_s[(ops.step == step) & (ops.kind == Kind.ATTENTION)]
+    return [*starts[1:].tolist(), float(timeline.step_end_s[step])]
+
+
+def title(timeline: Timeline, window: Window) -> str:
+    """What the reader chooses it by."""
+    if window.phase is None:
+        return "Whole run"
+    part = "" if window.layers is None else f", first {window.layers} of {timeline.schedule.model.n_layers} layers"
+    if window.phase == Phase.PREFILL:
+        return f"Prefill{part}"
+    nth = number_in_phase(timeline, window.first)
+    span = f"steps {nth}–{nth + window.steps - 1}" if window.steps > 1 else f"step {nth}"
+    return f"Decode, {span}{part}"
+
+
+def number_in_phase(timeline: Timeline, step: int) -> int:
+    """Number of a step among those of its phase, from 1."""
+    steps = timeline.schedule.steps
+    return 1 + sum(each.phase == steps[step].phase for each in steps[:step])
