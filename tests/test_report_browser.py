@@ -100,7 +100,8 @@ def test_the_page_draws_and_answers_without_errors(tmp_path: Path, width: int) -
 WATCH = """
 await gantt.ready;
 await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-const ready_ms = performance.getEntriesByName("timeline drawn")[0].startTime, { state, motion, picture } = gantt, frames = [];
+const ready_ms = performance.getEntriesByName("timeline drawn")[0].startTime;
+const { state, motion, picture } = gantt, frames = [];
 const whole = [state.view.begin, state.view.end], span = whole[1] - whole[0];
 for (const byPath of [false, true]) {
   state.byPath = byPath;

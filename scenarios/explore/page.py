@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ import numpy as np
 from scenarios.explore.columns import axis_titles, columns, flags
 from scenarios.explore.figures import HEADINGS
 from scenarios.explore.table import SweepTable
-from scenarios.report import palette
-from scenarios.report.assets import asset
-from scenarios.report.markup import Html, embed_json, join, tag
+from scenarios.report.markup import Html, join, tag
+from scenarios.report.template import fill
 from scenarios.table import number, percent, seconds
 from sim.errors import InputError
 from sim.files import write_text
@@ -41,23 +39,21 @@ def write_page(path: Path, table: SweepTable) -> None:
 
 def render(table: SweepTable) -> str:
     """The text of the file."""
-    from plotly.offline import get_plotlyjs
-
     rows = shown_rows(table)
     links = _SECTIONS | ({"failed": "Failed"} if table.failures else {})
-    return Template(asset("report.html").replace(_CSP, _WEBGL_CSP)).substitute(
-        title=join([f"{table.spec.get('title') or table.name}: sweep"]),
-        facts=join(tag("span", fact) for fact in _facts(table)),
+    html = fill(
+        title=f"{table.spec.get('title') or table.name}: sweep",
+        facts=_facts(table),
         verdict=_verdict(table),
         brackets=_thinned(table, len(rows)),
-        links=join(tag("a", title, href=f"#{anchor}") for anchor, title in links.items()),
-        sections=join([*(Html(own(f"{anchor}.html")) for anchor in _SECTIONS), _failed(table)]),
+        links=links,
+        sections=[*(Html(own(f"{anchor}.html")) for anchor in _SECTIONS), _failed(table)],
         footer="Evaluated by moesim sweep; the page works on what it holds, without a network.",
-        css=palette.css() + asset("base.css") + asset("figures.css") + own("explore.css"),
-        plotly=get_plotlyjs(),
-        data=embed_json(data(table, rows)),
-        js=asset("theme.js") + asset("plots.js") + "".join(own(name) for name in _SCRIPTS),
+        data=data(table, rows),
+        styles=own("explore.css"),
+        scripts="".join(own(name) for name in _SCRIPTS),
     )
+    return html.replace(_CSP, _WEBGL_CSP, 1)
 
 
 def data(table: SweepTable, rows: Sequence[int]) -> dict[str, Any]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files as resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from scenarios.published.compare import Outcome, missed
 from scenarios.published.load import PaperFile
 from scenarios.published.spec import Figure, Setting
 from scenarios.published.words import EVIDENCE, held, ratio, reported, simulated
-from scenarios.report import palette
-from scenarios.report.assets import asset
-from scenarios.report.markup import Html, embed_json, join, tag
+from scenarios.report.markup import Html, tag
+from scenarios.report.template import fill
 from sim.files import write_text
 
 Outcomes = Mapping[str, Mapping[str, Outcome]]
@@ -29,25 +27,21 @@ def write_page(path: Path, files: Sequence[PaperFile], outcomes: Outcomes) -> No
 
 def render(files: Sequence[PaperFile], outcomes: Outcomes) -> str:
     """The text of the page."""
-    from plotly.offline import get_plotlyjs
-
     points = [point for i, file in enumerate(files) for point in _points(i, file, outcomes[file.name])]
     met = sum(point["met"] for point in points)
-    return Template(asset("report.html")).substitute(
+    return fill(
         title="Published and simulated",
-        facts=join([tag("span", f"{len(files)} sources"), tag("span", f"{len(points)} figures")]),
+        facts=[f"{len(files)} sources", f"{len(points)} figures"],
         verdict=Html(
             f"<strong>{met} of {len(points)}</strong> published figures are met within their tolerance. "
             "No input was tuned to meet one."
         ),
-        brackets="",
-        links=join(tag("a", file.spec.title, href=f"#{file.name}") for file in files),
-        sections=join([_plot(), *(_section(file, outcomes[file.name]) for file in files)]),
+        links={file.name: file.spec.title for file in files},
+        sections=[_plot(), *(_section(file, outcomes[file.name]) for file in files)],
         footer="Simulated by moesim; each paper file states its scenarios, their sources and what is uncertain.",
-        css=palette.css() + asset("base.css") + asset("figures.css") + _own("papers.css"),
-        plotly=get_plotlyjs(),
-        data=embed_json({"papers": [file.spec.title for file in files], "points": points}),
-        js=asset("theme.js") + asset("plots.js") + _own("papers.js"),
+        data={"papers": [file.spec.title for file in files], "points": points},
+        styles=_own("papers.css"),
+        scripts=_own("papers.js"),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from scenarios.replay_table import capacity_label
 from scenarios.report import palette
-from scenarios.report.assets import asset
-from scenarios.report.markup import Html, embed_json, join, tag
+from scenarios.report.markup import Html, join, tag
+from scenarios.report.template import fill
 from scenarios.table import percent
 from sim.files import write_text
 from sim.replay import REFERENCES
@@ -31,23 +30,19 @@ def write_replay(path: Path, study: Study, trace: RoutingTrace, name: str) -> No
 
 def render(study: Study, trace: RoutingTrace, name: str) -> str:
     """The text of the file; its three figures each show what a control or the pointer picks."""
-    from plotly.offline import get_plotlyjs
-
     links = {"curves": "Miss-ratio curves", "split": "Causes", "layers": "Layers", "numbers": "All numbers"}
     if study.scope == "global":
         del links["layers"]
-    return Template(asset("report.html")).substitute(
-        title=join([f"{name}: replay"]),
-        facts=join(tag("span", fact) for fact in _facts(study, trace)),
+    return fill(
+        title=f"{name}: replay",
+        facts=_facts(study, trace),
         verdict=_verdict(study),
         brackets=_reference(study),
-        links=join(tag("a", title, href=f"#{anchor}") for anchor, title in links.items()),
-        sections=join([Html(_own(f"{anchor}.html")) for anchor in links if anchor != "numbers"] + [_numbers(study)]),
+        links=links,
+        sections=[*(Html(_own(f"{anchor}.html")) for anchor in links if anchor != "numbers"), _numbers(study)],
         footer="Counted by moesim replay, without a clock. Every cache starts empty and lives through the whole trace.",
-        css=palette.css() + asset("base.css") + asset("figures.css"),
-        plotly=get_plotlyjs(),
-        data=embed_json(_data(study)),
-        js=asset("theme.js") + asset("plots.js") + _own("replay.js"),
+        data=_data(study),
+        scripts=_own("replay.js"),
     )
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from string import Template
 from typing import NamedTuple
 
-from scenarios.report import palette
 from scenarios.report.assets import asset
 from scenarios.report.assumptions import assumptions, headline
 from scenarios.report.comparison import comparison
 from scenarios.report.data import data
 from scenarios.report.gantt_assets import GANTT_SCRIPTS, GANTT_STYLES, gantt_markup
-from scenarios.report.markup import Html, embed_json, join, tag
+from scenarios.report.markup import Html, join, tag
 from scenarios.report.memory_bars import memory_bars
 from scenarios.report.metrics_table import metrics_table
 from scenarios.report.pace import pace
 from scenarios.report.ranking import Entry, rank
+from scenarios.report.template import fill
 from scenarios.report.verdict import brackets, verdict
 from scenarios.report.where_time_goes import where_time_goes
 from scenarios.results import ScenarioResult, ranges_made
@@ -27,8 +26,8 @@ from sim.errors import InputError
 from sim.files import write_text
 from sim.schedule import Phase
 
-_STYLES = ("base.css", "figures.css", "pace.css", *GANTT_STYLES)
-_SCRIPTS = ("theme.js", "plots.js", *GANTT_SCRIPTS, "pace.js", "plotly.js", "latency.js")
+_STYLES = ("pace.css", *GANTT_STYLES)
+_SCRIPTS = (*GANTT_SCRIPTS, "pace.js", "latency.js")
 
 
 class Section(NamedTuple):
@@ -52,25 +51,23 @@ def write_report(path: str | Path, result: ScenarioResult) -> None:
 
 def render(result: ScenarioResult) -> str:
     """The text of the file."""
-    from plotly.offline import get_plotlyjs
-
     entries = rank(result.runs)
     kept = [entry for entry in entries if not entry.run.streamed]
     paths = [critical_path(entry.run.timeline, result.costs(entry.run)) for entry in kept]
     sections = [section for section in _sections(result, entries, kept, paths) if section.content is not None]
     reference = brackets(entries)
-    return Template(asset("report.html")).substitute(
-        title=join([result.title or f"{result.model.name} on {result.machine.name}"]),
-        facts=join(tag("span", fact) for fact in headline(result)),
+    return fill(
+        title=result.title or f"{result.model.name} on {result.machine.name}",
+        facts=headline(result),
         verdict=verdict(entries, result.machine.name),
         brackets=tag("p", reference, class_="brackets") if reference else "",
-        links=join(tag("a", section.title, href=f"#{section.anchor}") for section in sections),
-        sections=join(_markup(section) for section in sections),
-        footer=join([_footer(result)]),
-        css=palette.css() + "".join(asset(name) for name in _STYLES),
-        plotly=get_plotlyjs(),
-        data=embed_json(data(kept, paths)),
-        js="".join(asset(name) for name in _SCRIPTS),
+        links={section.anchor: section.title for section in sections},
+        sections=map(_markup, sections),
+        footer=_footer(result),
+        data=data(kept, paths),
+        styles="".join(map(asset, _STYLES)),
+        scripts="".join(map(asset, _SCRIPTS)),
+        plotly_last=True,
     )
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from scenarios.report import palette
-from scenarios.report.assets import asset
-from scenarios.report.markup import Html, embed_json, join, tag
+from scenarios.report.markup import Html, join, tag
+from scenarios.report.template import fill
 from scenarios.table import number, seconds
 from scenarios.whatif.answer import Answer, conclusion
 from scenarios.whatif.levers import FACTORS, Lever
@@ -27,23 +25,16 @@ def write_page(path: Path, answer: Answer) -> None:
 
 def render(answer: Answer) -> str:
     """The text of the file."""
-    from plotly.offline import get_plotlyjs
-
     figures = _figures(answer)
-    return Template(asset("report.html")).substitute(
-        title=join([f"{answer.title}: what if"]),
-        facts=join(tag("span", fact) for fact in (answer.run.label, answer.machine, *figures.values())),
+    return fill(
+        title=f"{answer.title}: what if",
+        facts=[answer.run.label, answer.machine, *figures.values()],
         verdict=join([conclusion(answer)]),
-        brackets="",
-        links=join(
-            tag("a", text, href=f"#{name}") for name, text in {"levers": "Levers", "numbers": "Numbers"}.items()
-        ),
-        sections=join([Html(_own("tornado.html")), _numbers(answer, list(figures))]),
+        links={"levers": "Levers", "numbers": "Numbers"},
+        sections=[Html(_own("tornado.html")), _numbers(answer, list(figures))],
         footer="Re-timed by moesim, or planned again where a strategy would decide otherwise.",
-        css=palette.css() + asset("base.css") + asset("figures.css"),
-        plotly=get_plotlyjs(),
-        data=embed_json(_data(answer, list(figures))),
-        js=asset("theme.js") + asset("plots.js") + _own("tornado.js"),
+        data=_data(answer, list(figures)),
+        scripts=_own("tornado.js"),
     )
 
 
