@@ -14,7 +14,7 @@ from scenarios.resolve import Case, Entry, resolve
 from scenarios.run import plan_entry
 from sim.compare import Comparison, RankAgreement, compare, rank_agreement
 from sim.condition import condition
-from sim.cost import CostModel
+from sim.cost import CostModel, Costs
 from sim.files import write_text
 from sim.intervals import DRAWS, LEVEL, Range, drawn_speeds, ranges_of
 from sim.noise import names_of, normals
@@ -50,6 +50,13 @@ class Validated:
     def steady(self) -> bool:
         """Whether the computer was about as fast as when it was calibrated."""
         return self.condition is not None and abs(self.condition - 1) <= STEADY
+
+
+Seen = Callable[[Validated, Timeline, Timeline, Costs], None]
+
+
+def ignore(found: Validated, measured: Timeline, simulated: Timeline, costs: Costs) -> None:
+    """A `Seen` for those who keep no timelines."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +116,20 @@ class Validation:
 
 
 def validate_suite(
-    title: str, files: Sequence[ScenarioFile], execute: Execute, *, progress: Callable[[str, float], None]
-) -> Validation:
+    title: str, files: Sequence[ScenarioFile], execute: Execute, *, progress: Callable[[str, float], None],
+    seen: Seen = ignore,
+) -> Validation:  # fmt: skip
     """Run every schedule of the scenarios both ways; raises InputError before anything runs if one cannot be resolved.
 
     `execute` runs a schedule for real, as often as its spread is to be known from, and returns the measured timelines.
+    `seen` is shown each schedule with its measured (of several runs, the middle one) and its simulated timeline.
     """
     cases = [resolve(file) for file in files]
     jobs = [(case, entry) for case in cases for entry in case.entries]
     done = []
     for number, (case, entry) in enumerate(jobs):
         progress(f"{case.title}: {entry.spec.title}", number / len(jobs))
-        done.append(_validate(case, entry, execute))
+        done.append(_validate(case, entry, execute, seen))
     return sum_up(title, cases[0].machine.name, done)
 
 
@@ -154,13 +163,14 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
     )
 
 
-def _validate(case: Case, entry: Entry, execute: Execute) -> Validated:
-    costs = CostModel(case.machine, case.model, case.precisions, case.spec.stack)
+def _validate(case: Case, entry: Entry, execute: Execute, seen: Seen) -> Validated:
+    costs = CostModel(case.machine, case.model, case.precisions, case.stack_of(entry))
     schedule = plan_entry(case, entry, costs)
-    predicted = retime(schedule, costs.of_schedule(schedule))
+    prices = costs.of_schedule(schedule)
+    predicted = retime(schedule, prices)
     runs = execute(schedule)
     found = [speed for run in runs if (speed := condition(run, case.machine)) is not None]
-    return Validated(
+    validated = Validated(
         scenario=case.title,
         label=entry.spec.title,
         n_ops=len(schedule),
@@ -169,6 +179,8 @@ def _validate(case: Case, entry: Entry, execute: Execute) -> Validated:
         condition=float(np.median(found)) if found else None,
         range_s=makespan_range(schedule, costs),
     )
+    seen(validated, sorted(runs, key=lambda run: run.makespan_s)[len(runs) // 2], predicted, prices)
+    return validated
 
 
 def makespan_range(schedule: Schedule, costs: CostModel) -> Range | None:

@@ -35,7 +35,7 @@ const { state, picture, motion } = gantt, { view } = state, { rows } = view;
 const place = (row) => [picture.x(rows.start[row] + rows.length[row] / 2, state.range),
   GANTT.top + (view.lanes.findIndex((lane) => lane.number === rows.lane[row]) + 0.5) * GANTT.row];
 // dragging from a third to a half of the picture zooms into that sixth
-const whole = [view.begin, view.end], left = GANTT.left + picture.plot / 3, right = GANTT.left + picture.plot / 2;
+const whole = [view.begin, view.end], left = picture.left + picture.plot / 3, right = picture.left + picture.plot / 2;
 motion.moved(whole);
 send("pointerdown", left, 60); send("pointermove", right, 60); send("pointerup", right, 60);
 await frame();

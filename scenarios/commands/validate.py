@@ -23,7 +23,9 @@ def validate(
     ] = "host",
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Run each schedule so many times.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write validation.json here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write validation.json and validation.html here.")
+    ] = None,
 ) -> None:
     """Execute every schedule of a suite for real and compare what happened with what was predicted."""
     from hwexec.backends import check_backend, make_backend
@@ -32,6 +34,7 @@ def validate(
     from scenarios.progress import progress_bar
     from scenarios.suite import load_suite
     from scenarios.validate import validate_suite
+    from scenarios.validation_page import Collected, write_validation
     from scenarios.validation_table import print_validation
     from sim.errors import InputError
 
@@ -42,10 +45,14 @@ def validate(
         check_folder(out)
     title, files = load_suite(chosen, machine=machine)
     check_backend(backend)
+    collected = Collected()
     with closing(make_backend(backend)) as runner, progress_bar("validating") as say:
-        found = validate_suite(title, files, lambda schedule: execute(schedule, runner, repeats=repeats), progress=say)
+        found = validate_suite(
+            title, files, lambda schedule: execute(schedule, runner, repeats=repeats), progress=say, seen=collected.add
+        )
     if out is not None:
         found.write_json(out / "validation.json")
+        write_validation(out / "validation.html", found, collected)
     if as_json:
         typer.echo(found.to_json())
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from scenarios.recordings.store import Recording, recordings_in
-from scenarios.validate import Validated, Validation, makespan_range, sum_up
+from scenarios.validate import Seen, Validated, Validation, ignore, makespan_range, sum_up
 from sim.compare import compare
 from sim.condition import condition
 from sim.cost import CostModel
@@ -17,13 +17,15 @@ from sim.retime import retime
 from sim.timeline import Timeline
 
 
-def predicted(recording: Recording, machine: Machine) -> Validated:
-    """One recording beside its prediction on the machine that was calibrated before it."""
+def predicted(recording: Recording, machine: Machine, seen: Seen = ignore) -> Validated:
+    """One recording beside its prediction on the machine that was calibrated before it; `seen` is shown both."""
     schedule = recording.timeline.schedule
     costs = CostModel(machine, schedule.model, schedule.precisions)
-    found = compare(retime(schedule, costs.of_schedule(schedule)), recording.timeline)
+    prices = costs.of_schedule(schedule)
+    simulated = retime(schedule, prices)
+    found = compare(simulated, recording.timeline)
     speeds = [speed for each in _runs(recording) if (speed := condition(each, machine)) is not None]
-    return Validated(
+    validated = Validated(
         scenario=recording.scenario,
         label=recording.label,
         n_ops=len(schedule),
@@ -32,11 +34,13 @@ def predicted(recording: Recording, machine: Machine) -> Validated:
         condition=float(np.median(speeds)) if speeds else None,
         range_s=makespan_range(schedule, costs),
     )
+    seen(validated, recording.timeline, simulated, prices)
+    return validated
 
 
-def predict_all(title: str, path: Path, machine: Machine) -> Validation:
+def predict_all(title: str, path: Path, machine: Machine, seen: Seen = ignore) -> Validation:
     """All recordings of a file, summed up; raises FormatError if there are none or the file is damaged."""
-    return sum_up(title, machine.name, [predicted(recording, machine) for recording in recordings_in(path)])
+    return sum_up(title, machine.name, [predicted(recording, machine, seen) for recording in recordings_in(path)])
 
 
 def _runs(recording: Recording) -> list[Timeline]:

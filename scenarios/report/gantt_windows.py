@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,3 +96,18 @@ def number_in_phase(timeline: Timeline, step: int) -> int:
     """Number of a step among those of its phase, from 1."""
     steps = timeline.schedule.steps
     return 1 + sum(each.phase == steps[step].phase for each in steps[:step])
+
+
+def steps_in(timeline: Timeline, window: Window) -> list[dict[str, Any]]:
+    """Ends and names of the steps that are wholly in a window."""
+    if window.layers is not None:
+        return []
+    return [
+        {"end_s": float(timeline.step_end_s[i]), "name": _step_name(timeline, i)}
+        for i in range(window.first, window.first + window.steps)
+    ]
+
+
+def _step_name(timeline: Timeline, step: int) -> str:
+    kind = "prefill" if timeline.schedule.steps[step].phase == Phase.PREFILL else "step"
+    return f"{kind} {number_in_phase(timeline, step)}"

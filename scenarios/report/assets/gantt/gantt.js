@@ -81,7 +81,7 @@ const gantt = (() => {
   }
 
   function rowUnder({ x, y }) {
-    const lane = x >= GANTT.left && y >= GANTT.top ? picture.lane(y, state.view) : null;
+    const lane = x >= picture.left && y >= GANTT.top ? picture.lane(y, state.view) : null;
     const slack = (2 * (state.range[1] - state.range[0])) / picture.plot;
     return lane ? rowAt(state.view, lane, picture.tick(x, state.range), slack) : -1;
   }

@@ -1,23 +1,24 @@
 // The picture of a view: lanes with their bars, the path, steps and the axis.
-const GANTT = { left: 64, top: 22, row: 46, bar: 32, bottom: 40, many: 8000 }; // pixels; bars too many to draw one by one
+const GANTT = { top: 22, row: 46, bar: 32, bottom: 40, many: 8000 }; // pixels; bars too many to draw one by one
 
 class GanttPicture {
   constructor(canvas, map) {
-    Object.assign(this, { canvas, map, width: 0, busy: [] });
+    Object.assign(this, { canvas, map, left: 64, width: 0, busy: [] });
   }
 
-  get plot() { return Math.max(50, this.width - GANTT.left - 8); }
-  x(tick, [from, to]) { return GANTT.left + ((tick - from) / (to - from)) * this.plot; }
-  tick(x, [from, to]) { return from + ((x - GANTT.left) / this.plot) * (to - from); }
+  get plot() { return Math.max(50, this.width - this.left - 8); }
+  x(tick, [from, to]) { return this.left + ((tick - from) / (to - from)) * this.plot; }
+  tick(x, [from, to]) { return from + ((x - this.left) / this.plot) * (to - from); }
   lane(y, view) { return view.lanes[Math.floor((y - GANTT.top) / GANTT.row)]; }
 
   draw(state) {
+    this.left = state.run.notes ? 104 : 64;
     const { view, range } = state, context = this.#fresh(this.canvas, GANTT.top + GANTT.row * view.lanes.length + GANTT.bottom);
     const look = this.#look(state);
     this.#axis(context, state, look);
     context.save();
     context.beginPath();
-    context.rect(GANTT.left, 0, this.plot, GANTT.top + GANTT.row * view.lanes.length);
+    context.rect(this.left, 0, this.plot, GANTT.top + GANTT.row * view.lanes.length);
     context.clip();
     this.busy = view.lanes.map((lane, i) => this.#lane(context, state, look, lane, GANTT.top + i * GANTT.row + (GANTT.row - GANTT.bar) / 2));
     if (state.byPath) this.#path(context, state, look);
@@ -61,22 +62,22 @@ class GanttPicture {
       context.fillStyle = look.line;
       context.fillRect(x, GANTT.top, 1, foot - GANTT.top + 4);
       context.fillStyle = look.ink2;
-      context.fillText(text, Math.min(Math.max(x, GANTT.left + 20), this.width - 24), foot + 13);
+      context.fillText(text, Math.min(Math.max(x, this.left + 20), this.width - 24), foot + 13);
     }
     context.fillStyle = look.ink3;
-    context.fillText(title, GANTT.left + this.plot / 2, foot + 30);
+    context.fillText(title, this.left + this.plot / 2, foot + 30);
     this.#steps(context, view, range, look, foot);
   }
 
   #steps(context, view, range, look, foot) {
-    let begin_s = view.start_s, free = GANTT.left;
+    let begin_s = view.start_s, free = this.left;
     for (const { end_s, name } of view.steps) {
       const left = this.x(view.ticks(begin_s), range), right = this.x(view.ticks(end_s), range);
       begin_s = end_s;
-      if (right < GANTT.left || left > this.width || right - left < 3) continue;
+      if (right < this.left || left > this.width || right - left < 3) continue;
       context.fillStyle = look.ink3;
       if (right < this.width) for (let y = GANTT.top; y < foot; y += 6) context.fillRect(right, y, 1, 3);
-      const middle = (Math.max(left, GANTT.left) + Math.min(right, this.width)) / 2, half = context.measureText(name).width / 2;
+      const middle = (Math.max(left, this.left) + Math.min(right, this.width)) / 2, half = context.measureText(name).width / 2;
       if (middle - half < free || middle + half > this.width || 2 * half > right - left) continue;
       context.fillText(name, middle, GANTT.top / 2);
       free = middle + half + 8;
@@ -89,7 +90,7 @@ class GanttPicture {
     const bars = new GanttBars(context, top, GANTT.bar, look.rows), [first, last] = rowsWithin(view, lane, from, to);
     if (last - first > GANTT.many && view.far.rows.part * this.plot < to - from) return this.#far(bars, state, lane);
     context.textAlign = "left";
-    const left = GANTT.left, scale = this.plot / (to - from), wide = 26 / scale;
+    const left = this.left, scale = this.plot / (to - from), wide = 26 / scale;
     let busy = 0;
     for (let i = first; i < last; i++) {
       const start = rows.start[i], end = start + rows.length[i], category = rows.category[i];
@@ -106,8 +107,8 @@ class GanttPicture {
   // The same from afar.
   #far(bars, { view, range, hidden, byPath }, lane) {
     const { part, covered } = view.far.rows, [from, to] = range.map((tick) => (tick - view.begin) / part);
-    const at = (x) => this.tick(x, range), right = GANTT.left + this.plot;
-    bars.spread(view.far.rows, lane.number, GANTT.left, right, at, (code) => hidden.has(code) && !byPath);
+    const at = (x) => this.tick(x, range), right = this.left + this.plot;
+    bars.spread(view.far.rows, lane.number, this.left, right, at, (code) => hidden.has(code) && !byPath);
     let busy = 0;
     for (const [key, parts] of covered) {
       if (key >> 8 !== lane.number || (key & 255) === report.wait) continue;
@@ -119,15 +120,15 @@ class GanttPicture {
   // The segments of the path, each on the lane that it is spent on; thin lines lead from lane to lane.
   #path(context, { view, range, hiddenCauses }, look) {
     const { path } = view, [from, to] = range, count = path.start.length;
-    const first = firstWhere(0, count, (i) => path.start[i] + path.length[i] > from), last = firstWhere(first, count, (i) => path.start[i] >= to);
+    const first = firstWhere(0, count, (i) => path.reach[i] > from), last = firstWhere(first, count, (i) => path.start[i] >= to);
     const rowOf = new Map(view.lanes.map((lane, i) => [lane.number, i]));
     const bars = view.lanes.map((_, i) => new GanttBars(context, GANTT.top + i * GANTT.row + (GANTT.row - GANTT.bar) / 2, GANTT.bar, look.causes));
     if (last - first > GANTT.many && view.far.path.part * this.plot < to - from) {
-      const at = (x) => this.tick(x, range), right = GANTT.left + this.plot;
-      view.lanes.forEach((lane, i) => bars[i].spread(view.far.path, lane.number, GANTT.left, right, at, (code) => hiddenCauses.has(code)));
+      const at = (x) => this.tick(x, range), right = this.left + this.plot;
+      view.lanes.forEach((lane, i) => bars[i].spread(view.far.path, lane.number, this.left, right, at, (code) => hiddenCauses.has(code)));
       return;
     }
-    if (last - first < 3000) this.#turns(context, view, range, rowOf, first, last, look);
+    if (last - first < 3000 && !view.several) this.#turns(context, view, range, rowOf, first, last, look);
     for (let i = first; i < last; i++) {
       const row = rowOf.get(path.lane[i]);
       if (row === undefined || hiddenCauses.has(path.cause[i])) continue;
@@ -173,10 +174,11 @@ class GanttPicture {
     context.textAlign = "left";
     context.fillStyle = look.ink;
     context.font = context.font.replace(/^/, "600 ");
-    context.fillText(run.lanes[view.lanes[i].number], 0, y - 7, GANTT.left - 4);
+    context.fillText(run.lanes[view.lanes[i].number], 0, y - 7, this.left - 4);
     context.font = context.font.replace(/^600 /, "");
     context.fillStyle = look.ink3;
-    context.fillText(`${Math.round(100 * this.busy[i])} %`, 0, y + 8);
+    const note = run.notes ? `${run.notes[view.lanes[i].number]} ` : "";
+    context.fillText(`${note}${Math.round(100 * this.busy[i])} %`, 0, y + 8);
   }
 
   // The whole part, small, with a frame around what is shown.
@@ -188,8 +190,8 @@ class GanttPicture {
     const left = this.x(from, whole), right = this.x(to, whole);
     context.fillStyle = look.ink;
     context.globalAlpha = 0.12;
-    context.fillRect(GANTT.left, 0, left - GANTT.left, 5 * view.lanes.length + 6);
-    context.fillRect(right, 0, GANTT.left + this.plot - right, 5 * view.lanes.length + 6);
+    context.fillRect(this.left, 0, left - this.left, 5 * view.lanes.length + 6);
+    context.fillRect(right, 0, this.left + this.plot - right, 5 * view.lanes.length + 6);
     context.globalAlpha = 1;
     context.strokeStyle = look.ink2;
     context.strokeRect(left + 0.5, 0.5, Math.max(2, right - left - 1), 5 * view.lanes.length + 5);
@@ -204,7 +206,7 @@ class GanttPicture {
     const paints = state.byPath ? look.causes : look.rows, far = state.byPath ? view.far.path : view.far.rows;
     view.lanes.forEach((lane, i) => {
       const bars = new GanttBars(context, 3 + 5 * i, 4, paints);
-      bars.spread(far, lane.number, GANTT.left, GANTT.left + this.plot, (x) => this.tick(x, whole), () => false);
+      bars.spread(far, lane.number, this.left, this.left + this.plot, (x) => this.tick(x, whole), () => false);
     });
     return image;
   }

@@ -2,6 +2,7 @@
 async function ganttView(raw) {
   const [rows, path] = await Promise.all([unpackedColumns(raw.rows), unpackedColumns(raw.path)]);
   const ticks = (time_s) => (time_s - raw.origin_s) / raw.tick_s;
+  path.reach = reachOf(path, 0, path.start.length);
   const view = {
     ...raw, rows, path, lanes: ganttLanes(rows), ofRow: segmentsByRow(raw.count, path.row),
     begin: ticks(raw.start_s), end: ticks(raw.end_s), ticks, seconds: (tick) => raw.origin_s + tick * raw.tick_s,
@@ -29,11 +30,16 @@ function ganttLanes(rows) {
   for (let first = 0, last; first < count; first = last) {
     const number = rows.lane[first];
     for (last = first; last < count && rows.lane[last] === number; last++);
-    const reach = new Float64Array(last - first);
-    for (let i = first, most = 0; i < last; i++) reach[i - first] = most = Math.max(most, rows.start[i] + rows.length[i]);
-    lanes.push({ number, first, last, reach });
+    lanes.push({ number, first, last, reach: reachOf(rows, first, last) });
   }
   return lanes;
+}
+
+// The latest end of those from `first` up to each one.
+function reachOf({ start, length }, first, last) {
+  const reach = new Float64Array(last - first);
+  for (let i = first, most = 0; i < last; i++) reach[i - first] = most = Math.max(most, start[i] + length[i]);
+  return reach;
 }
 
 // Chains of the path's segments that belong to each row.
