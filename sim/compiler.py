@@ -6,19 +6,40 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 _ROOT = Path(__file__).parent
 _KEPT = "numba-"
-_COMPILED = re.compile(r"^from numba import", re.MULTILINE)
+_COMPILED = re.compile(r"^from (numba|sim\.compiler) import", re.MULTILINE)
 _IMPORTED = re.compile(r"^from sim\.([\w.]+) import", re.MULTILINE)
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def has_compiler() -> bool:
+    """Whether Numba is installed."""
+    return find_spec("numba") is not None
+
+
+def compiled(function: _Function) -> _Function:
+    """The function compiled at its first call, or, without Numba, as it is."""
+    if not has_compiler():
+        return function
+    keep_by_sources()
+    from numba import njit
+
+    fast: Any = njit(cache=True, error_model="numpy")(function)
+    return cast(_Function, fast)
 
 
 def without_compiler(what: str) -> str | None:
     """A line for the user if `what` has to run in plain Python, else None."""
-    if find_spec("numba") is not None:
+    if has_compiler():
         return None
     return f"Numba is not installed: {what} in plain Python, a hundred times slower; pip install 'moesim[fast]'"
 

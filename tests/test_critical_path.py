@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
 
 import numpy as np
 import pytest
 from hypothesis import given
 
+from sim import compiler, path_steps, path_walk
 from sim.cost import Costs, costs_of
 from sim.critical_path import Cause, Path, critical_path, wasted_prefetches
 from sim.engine import simulate
@@ -257,3 +260,29 @@ def test_where_nothing_helps() -> None:
             block(p, 0, 0)
 
     assert forward(write, 2) == {"GPU compute": 17.0}
+
+
+@pytest.fixture(scope="module")
+def plain_steps() -> ModuleType:
+    """The steps as they are where there is no compiler."""
+    spec = spec_from_file_location("plain_path_steps", path_steps.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "has_compiler", lambda: False)
+        spec.loader.exec_module(module)
+    assert not hasattr(module.walk_back, "py_func")
+    return module
+
+
+@given(random_schedules())
+def test_without_a_compiler_the_path_is_the_same(plain_steps: ModuleType, case: RandomSchedule) -> None:
+    timeline, costs = timed(case)
+    fast = critical_path(timeline, costs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(path_walk, "walk_back", plain_steps.walk_back)
+        patch.setattr(path_walk, "has_compiler", lambda: False)
+        slow = critical_path(timeline, costs)
+    for column in ("op", "cause", "lane", "begin_s", "end_s"):
+        assert np.array_equal(getattr(slow, column), getattr(fast, column)), column
