@@ -17,6 +17,7 @@ from scenarios.commands import (
     execute,
     explain,
     explore,
+    export,
     listing,
     measure,
     papers,
@@ -91,6 +92,7 @@ app.command("crossover")(crossover.crossover)
 app.command("diff")(diff.diff)
 app.command("execute")(execute.execute)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("sweep")(sweep.sweep)
 app.command("explore")(explore.explore)
 app.command("validate")(validate.validate)

@@ -7,7 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from scenarios.export import export
+from scenarios.export_formats import Format
 from scenarios.results import RunResult, ScenarioResult
+from scenarios.timeline_files import SCHEDULE, TIMELINE
 from sim.errors import InputError
 
 
@@ -19,14 +22,21 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{existing} {why}", field="--out", value=str(folder), remedy="choose another folder")
 
 
-def write_results(folder: Path, result: ScenarioResult, *, schedules: bool = False) -> None:
-    """Write report.html, results.json and results.parquet, each atomically; `schedules` adds two files a strategy."""
+def write_results(
+    folder: Path, result: ScenarioResult, *, schedules: bool = False, exports: Sequence[Format] = ()
+) -> None:
+    """Write report.html, results.json and results.parquet, each atomically.
+
+    `schedules` adds two files a strategy, `exports` one for each form.
+    """
     from scenarios.report import write_report
 
-    if schedules:
-        for name, run in zip(file_names(result.runs), result.runs, strict=True):
-            run.schedule.save(folder / f"{name}.schedule.arrow")
-            run.timeline.save(folder / f"{name}.timeline.arrow")
+    for name, run in zip(file_names(result.runs), result.runs, strict=True):
+        if schedules:
+            run.schedule.save(folder / f"{name}{SCHEDULE}")
+            run.timeline.save(folder / f"{name}{TIMELINE}")
+        for form in exports:
+            export(folder / form.file_name(name), run.timeline, form, result.costs(run), title=run.label)
     result.write_parquet(folder / "results.parquet")
     result.write_json(folder / "results.json")
     write_report(folder / "report.html", result)

@@ -30,9 +30,23 @@ class Residency:
 
 
 def residency(timeline: Timeline) -> Residency:
-    """Count from the start of each load to the end of the copy back or, without one, until the slot is filled anew.
+    """The most and the mean of the experts whose stays overlap."""
+    schedule, stays = timeline.schedule, stays_s(timeline)
+    changes = sorted((moment, change) for begin, end in stays for moment, change in ((begin, 1), (end, -1)))
+    there = np.cumsum([change for _, change in changes])
+    total_s = sum(end - begin for begin, end in stays)
+    return Residency(
+        peak=int(there.max(initial=0)),
+        mean=total_s / timeline.makespan_s if timeline.makespan_s else 0.0,
+        expert_bytes=schedule.model.expert_bytes(schedule.precisions.experts),
+    )
 
-    So a strategy that forgets weights instead of copying them back counts as filling its slots for good.
+
+def stays_s(timeline: Timeline) -> list[tuple[float, float]]:
+    """From when to when each expert has a slot, in seconds: from the start of its load to the end of its copy back.
+
+    Without a copy back, until the slot is filled anew: a strategy that forgets weights counts as filling its slots
+    for good.
     """
     schedule, times = timeline.schedule, timeline.times
     ops = schedule.ops
@@ -46,12 +60,4 @@ def residency(timeline: Timeline) -> Residency:
             stays.append((since_s.pop(slot), moment_s))
         if load:
             since_s[slot] = moment_s
-    stays += [(begin_s, timeline.makespan_s) for begin_s in since_s.values()]
-    changes = sorted((moment, change) for begin, end in stays for moment, change in ((begin, 1), (end, -1)))
-    there = np.cumsum([change for _, change in changes])
-    total_s = sum(end - begin for begin, end in stays)
-    return Residency(
-        peak=int(there.max(initial=0)),
-        mean=total_s / timeline.makespan_s if timeline.makespan_s else 0.0,
-        expert_bytes=schedule.model.expert_bytes(schedule.precisions.experts),
-    )
+    return stays + [(begin_s, timeline.makespan_s) for begin_s in since_s.values()]

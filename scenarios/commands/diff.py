@@ -10,10 +10,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sim.timeline import Timeline
     from sim.timeline_diff import Difference
 
-_TIMELINE, _SCHEDULE = ".timeline.arrow", ".schedule.arrow"
 _MOST_ROWS = 6
 _VISIBLE = 1e-3  # of the slower makespan: a change below this is not shown
 
@@ -29,26 +27,12 @@ def diff(
     ] = None,
 ) -> None:
     """Compare two timelines, op by op and along their critical paths: what got slower, and why."""
+    from scenarios.timeline_files import load_timeline, stem
     from sim.timeline_diff import difference
 
-    found = difference(_load(a, schedule), _load(b, schedule))
-    for line in _lines(found, a.name.removesuffix(_TIMELINE), b.name.removesuffix(_TIMELINE)):
+    found = difference(load_timeline(a, schedule), load_timeline(b, schedule))
+    for line in _lines(found, stem(a), stem(b)):
         typer.echo(line)
-
-
-def _load(path: Path, schedule: Path | None) -> Timeline:
-    from sim.errors import InputError
-    from sim.schedule import Schedule
-    from sim.timeline import Timeline
-
-    beside = path.with_name(path.name.removesuffix(_TIMELINE) + _SCHEDULE)
-    if path.name.endswith(_TIMELINE) and beside.is_file():
-        schedule = beside
-    if schedule is None:
-        raise InputError(
-            "has no schedule beside it", file=path, field="--schedule", remedy=f"name it, or put {beside.name} there"
-        )
-    return Timeline.load(path, Schedule.load(schedule))
 
 
 def _lines(found: Difference, a: str, b: str) -> Iterator[str]:

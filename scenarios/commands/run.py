@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from scenarios.export_formats import Format
+
 
 class Engine(StrEnum):
     """By the same rules."""
@@ -27,6 +29,10 @@ def run(
     save_schedules: Annotated[
         bool, typer.Option("--save-schedules", help="With --out: write every schedule and timeline too.")
     ] = False,
+    exports: Annotated[
+        list[Format] | None,
+        typer.Option("--export", help="With --out: write every timeline in this form too; may be given again."),
+    ] = None,
     machine: Annotated[
         str | None, typer.Option("--machine", metavar="NAME|PATH", help="Another machine than the scenario's.")
     ] = None,
@@ -58,11 +64,12 @@ def run(
     from scenarios.uncertainty import run_with_ranges
     from sim.errors import InputError
 
-    if save_schedules and out is None:
-        raise InputError("says what to write, but not where", field="--save-schedules", remedy="add --out DIR")
-    if save_schedules and stream:
-        raise InputError("streamed runs keep no schedule", field="--save-schedules", remedy="leave out one of the two")
-    stream = False if save_schedules else stream
+    wanted = "--save-schedules" if save_schedules else "--export" if exports else None
+    if wanted and out is None:
+        raise InputError("says what to write, but not where", field=wanted, remedy="add --out DIR")
+    if wanted and stream:
+        raise InputError("streamed runs keep no schedule", field=wanted, remedy="leave out one of the two")
+    stream = False if wanted else stream
     if out is not None:
         check_folder(out)
     file = load_scenario(scenario, machine=machine, seed=seed)
@@ -75,7 +82,7 @@ def run(
         )
         if out is not None:
             say("writing the report")
-            write_results(out, result, schedules=save_schedules)
+            write_results(out, result, schedules=save_schedules, exports=exports or ())
     if as_json:
         typer.echo(result.to_json())
     else:
