@@ -91,7 +91,7 @@ def test_flows_are_the_dependencies_and_dispatches_of_ops_that_take_time(tmp_pat
         assert a.category == "wait" or category != "waits for"
 
 
-@pytest.mark.parametrize("case", [*SOME_CASES[::6], PREFETCH], ids=name_of)
+@pytest.mark.parametrize("case", [*SOME_CASES[::9], PREFETCH], ids=name_of)
 def test_a_strategys_trace_says_what_the_timeline_does(tmp_path: Path, case: tuple[str, tuple[()]]) -> None:
     timeline = run(case, SETTING)
     trace = exported(timeline, tmp_path)

@@ -52,7 +52,7 @@ def answer(found: TraceProcessor, sql: str) -> list[tuple[Any, ...]]:
 
 
 def test_slices_flows_counters_and_busy_times_are_the_timelines(tmp_path: Path) -> None:
-    for case in (PREFETCH, *SOME_CASES[:25:4]):
+    for case in (PREFETCH, *SOME_CASES[:25:6]):
         timeline = run(case, SETTING)
         check(timeline, tmp_path / "trace.json.gz")
         check(shaken(timeline), tmp_path / "trace.json")
