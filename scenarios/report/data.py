@@ -15,7 +15,7 @@ from sim.critical_path import Cause, Path
 from sim.releases import Release
 from sim.schedule import Kind
 
-_ROW_BUDGET = 300_000  # of all views together: 1 to 3 MB
+_ROW_BUDGET = 250_000  # of all views together: up to 11 bytes each
 _FEWEST_ROWS = 800  # a view of less says little
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import Template
+
 from scenarios.report.assets import asset
 from scenarios.report.markup import Html
 
@@ -12,6 +14,6 @@ GANTT_SCRIPTS = (
 )
 
 
-def gantt_markup() -> Html:
-    """Its figure and controls; a page has one."""
-    return Html(asset("gantt/gantt.html"))
+def gantt_markup(choice: str = "Strategy") -> Html:
+    """Its figure and controls; a page has one. `choice` is what a reader chooses among."""
+    return Html(Template(asset("gantt/gantt.html")).substitute(choice=choice))

@@ -12,7 +12,7 @@ from sim.critical_path import critical_path
 from sim.timeline import Timeline
 
 _ROWS = 40_000  # of one pair
-_ROW_BUDGET = 300_000  # of all pairs of a page: 1 to 3 MB
+_ROW_BUDGET = 250_000  # of all pairs of a page: up to 11 bytes each
 NAMES = ("measured", "simulated")
 
 

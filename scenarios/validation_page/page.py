@@ -50,7 +50,7 @@ def render(found: Validation, collected: Collected) -> str:
         "scatter": Html((_ASSETS / "scatter.html").read_text(encoding="utf-8")),
         "schedules": by_schedule(found),
         "causes": join([by_cause(collected.causes, NAMES), by_kind(found)]),
-        "timeline": gantt_markup() if shown else None,
+        "timeline": gantt_markup("Schedule") if shown else None,
     }
     sections = {name: content for name, content in contents.items() if content}
     return fill(
