@@ -14,10 +14,10 @@ from scenarios.published.quantities import QUANTITIES
 from scenarios.resolve import resolve
 from scenarios.run import run_entry
 from scenarios.schema import Part, Scenario, did_you_mean, refusal
-from scenarios.table import number as plain
 from scenarios.vary import changed
 from scenarios.yaml_file import YamlFile
 from sim.errors import DoesNotFit, InputError
+from sim.readable import number as plain
 from sim.strategies.registry import strategies
 
 _LEVEL = 1.01  # a lead below this is none

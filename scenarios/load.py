@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from scenarios.schema import PLAIN, STRUCTURED, Scenario
 from scenarios.yaml_file import YamlFile, read_yaml
 from sim.errors import InputError
+
+if TYPE_CHECKING:
+    from scenarios.sources import Sources  # reads machines, which are checked here
 
 EXAMPLES = Path(__file__).parent / "examples"
 _MESSAGES = {"missing": "is missing", "model_type": "must be a mapping of fields"}
@@ -27,6 +30,7 @@ class ScenarioFile:
     source: YamlFile
     location: tuple[str | int, ...] = ()
     stated: frozenset[str] = frozenset()
+    sources: Sources | None = None  # of what the scenario names; None: presets and files
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,8 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from scenarios.table import percent, terminal
+from scenarios.table import terminal
+from sim.readable import percent
 from sim.replay.study import Study
 
 _SPLIT_AT = 0.25

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from scenarios.adjust import adjusted
 from scenarios.fit import Fit, Setting, check_model, fit, requests_of
 from scenarios.load import ScenarioFile
-from scenarios.machine_presets import load_machine
-from scenarios.presets import load_model
-from scenarios.routing import Routing, recorded, synthetic
-from scenarios.schema import PredictorSpec, Scenario, StrategySpec, TraceSpec, WorkloadSpec
+from scenarios.routing import Routing, synthetic
+from scenarios.schema import PredictorSpec, Scenario, StrategySpec
+from scenarios.sources import Sources
 from scenarios.traces import find_trace
 from sim.errors import InputError
 from sim.machine import Machine
@@ -28,15 +27,16 @@ from sim.trace import RoutingTrace
 
 @dataclass(frozen=True)
 class Entry:
-    """One strategy of a case: what the scenario says of it, and how it fits the machine."""
+    """One strategy of a case: what the scenario says of it, how it fits the machine, and its class."""
 
     spec: StrategySpec
     predictor: PredictorSpec | None
     fit: Fit
+    kind: type[Strategy]
 
     def strategy(self) -> Strategy:
         """A fresh instance: strategies keep state while they plan."""
-        return make_strategy(self.spec.name, **self.spec.knobs)
+        return make_strategy(self.kind, **self.spec.knobs)
 
 
 @dataclass(frozen=True)
@@ -58,26 +58,6 @@ class Case:
         return entry.spec.stack or self.spec.stack
 
 
-class Sources:
-    """Where models, machines and routing come from; whoever resolves many scenarios keeps what he has found."""
-
-    def model(self, name: str | Path) -> MoEModel:
-        """A model by name or path."""
-        return load_model(name)
-
-    def machine(self, name: str | Path) -> Machine:
-        """A machine by name or path."""
-        return load_machine(name)
-
-    def synthetic(self, workload: WorkloadSpec, model: MoEModel, seed: int, folder: Path) -> Routing:
-        """Routing drawn for a workload; a preset named by path is relative to `folder`."""
-        return synthetic(workload, model, seed, folder)
-
-    def recorded(self, spec: TraceSpec, path: Path) -> Routing:
-        """Routing read from a file."""
-        return recorded(spec, path)
-
-
 def resolve(file: ScenarioFile) -> Case:
     """Resolve all names of a scenario; raises InputError, with the line at fault, for what cannot be."""
     case = resolve_setting(file)
@@ -86,7 +66,7 @@ def resolve(file: ScenarioFile) -> Case:
 
 def resolve_setting(file: ScenarioFile, sources: Sources | None = None) -> Case:
     """All of a scenario but its strategies; raises InputError."""
-    sources = sources or Sources()
+    sources = sources or file.sources or Sources()
     return resolve_routing(file, *resolve_machines(file, sources), sources)
 
 
@@ -147,9 +127,10 @@ def resolve_entry(file: ScenarioFile, case: Case, i: int) -> Entry:
     spec = file.spec.strategies[i]
     setting = Setting(case.model, case.precisions, case.machine, requests_of(case.trace, case.spec.batch))
     with file.at("strategies", i):
-        strategy = make_strategy(spec.name, **spec.knobs)
+        kind = (file.sources or Sources()).strategy(spec.name)
+        strategy = make_strategy(kind, **spec.knobs)
         predictor = spec.predictor or file.spec.predictor
         if strategy.needs_predictor and predictor is None:
             raise InputError("needs a predictor", field="strategies.name", value=spec.name, remedy=PREDICTOR_REMEDY)
         setting.machine.stack(spec.stack)
-        return Entry(spec, predictor, fit(strategy, spec.cache, file.spec.cache, setting))
+        return Entry(spec, predictor, fit(strategy, spec.cache, file.spec.cache, setting), kind)

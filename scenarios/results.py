@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scenarios.cards import result_card, run_card
 from sim.bounds import Bounds
 from sim.cost import CostModel, Costs
+from sim.errors import InputError
 from sim.files import replacing, write_text
 from sim.gap import Gap
 from sim.intervals import Drawn, Range
@@ -17,6 +19,7 @@ from sim.machine import Machine
 from sim.memory import Footprint
 from sim.metrics import Summary
 from sim.model import MoEModel
+from sim.notebook import shown
 from sim.schedule import Schedule
 from sim.timeline import Timeline
 
@@ -41,6 +44,7 @@ def ranges_made(runs: Sequence[RunResult]) -> RangesMade | None:
     return max(made, key=lambda each: each.draws, default=None)
 
 
+@shown(run_card)
 @dataclass(frozen=True)
 class RunResult:
     """One strategy of a scenario: what it decided, when that happened, and what it needs.
@@ -65,6 +69,7 @@ class RunResult:
     ranges: dict[str, Range] = field(default_factory=dict)
     drawn: Drawn = field(default_factory=dict)
     ranges_made: RangesMade | None = None
+    knows_future: bool = False
     streamed: bool = False  # its ops were not kept: schedule and timeline have none
     stack: str | None = None  # software stack of the machine; None: its first
     limit: Bounds | None = None  # what no strategy with as many slots can beat
@@ -106,6 +111,7 @@ class RunResult:
         }
 
 
+@shown(result_card)
 @dataclass(frozen=True)
 class ScenarioResult:
     """All strategies of one scenario, in its order; `scenario` is the file as it was resolved."""
@@ -119,6 +125,14 @@ class ScenarioResult:
     def costs(self, run: RunResult) -> Costs:
         """What the ops of a run cost on the machine, under its stack."""
         return CostModel(self.machine, self.model, run.schedule.precisions, run.stack).of_schedule(run.schedule)
+
+    def __getitem__(self, label: str) -> RunResult:
+        """The run of one strategy, by its label; raises InputError if there is none such."""
+        for run in self.runs:
+            if run.label == label:
+                return run
+        labels = ", ".join(run.label for run in self.runs)
+        raise InputError("no such strategy", field="label", value=label, remedy=f"choose one of {labels}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -57,6 +57,11 @@ def _prompts(length: int | LengthSpec, n: int, seed: int) -> list[int]:
 def recorded(spec: TraceSpec, path: Path) -> Routing:
     """Load a recording and set its first share aside for popularity; raises InputError if it is unusable."""
     trace = RoutingTrace.load(path)
+    return shared_out(spec, trace, path)
+
+
+def shared_out(spec: TraceSpec, trace: RoutingTrace, path: str | Path | None = None) -> Routing:
+    """The same of a trace that is loaded; `path` is for messages."""
     trace.validate(path)
     if trace.n_tokens == 0:
         raise InputError("holds no tokens", file=path, remedy="record some")

@@ -125,6 +125,7 @@ def _run_result(
         host_footprint=entry.fit.host,
         fits=entry.fit.fits,
         warnings=(*entry.fit.warnings, *costs.warnings, *warnings),
+        knows_future=entry.kind.needs_future,
         streamed=streamed,
         stack=case.stack_of(entry),
     )

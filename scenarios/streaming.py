@@ -10,7 +10,6 @@ import psutil
 from scenarios.load import ScenarioFile
 from scenarios.resolve import Case, Entry
 from sim.plan import check_windows
-from sim.strategies.registry import strategies
 from sim.timeline import Timeline, Times
 from sim.windowed_plan import WindowedPlan
 from sim.workload import count_steps
@@ -45,13 +44,13 @@ def _too_large(case: Case, jobs: int) -> bool:
 
 def can_stream(entry: Entry) -> bool:
     """Whether a strategy can do with one window of its run at a time."""
-    return not strategies()[entry.spec.name].needs_future
+    return not entry.kind.needs_future
 
 
 def _check(file: ScenarioFile, case: Case) -> None:
     for i, entry in enumerate(case.entries):
         with file.at("strategies", i):
-            check_windows(strategies()[entry.spec.name])
+            check_windows(entry.kind)
 
 
 def tokens_told(case: Case, so_far: str, progress: Callable[[str], None]) -> Callable[[int], None]:

@@ -11,13 +11,14 @@ from rich.text import Text
 
 from scenarios.results import RunResult, ScenarioResult, ranges_made
 from sim.intervals import Range
+from sim.readable import number, percent, seconds
 
 _WIDE = 1000  # where there is no terminal: nothing wraps
 _LANES = {"GPU": "gpu0", "H2D": "gpu0.h2d", "D2H": "gpu0.d2h", "CPU": "cpu", "host": "host"}
-_Cell = Callable[[RunResult], str]
+Cell = Callable[[RunResult], str]
 _LIMIT = "of\nlimit"  # not known of streamed runs
 _TTFT, _DECODE = "TTFT", "decode\ntok/s"
-_COLUMNS: dict[str, _Cell] = {
+_COLUMNS: dict[str, Cell] = {
     "cached": lambda run: str(run.cached),
     _TTFT: lambda run: seconds(run.summary.ttft_s),
     "TPOT\np50": lambda run: seconds(run.summary.tpot_p50_s),
@@ -30,20 +31,32 @@ _COLUMNS: dict[str, _Cell] = {
     f"busy %\n{'/'.join(_LANES)}": lambda run: _busy(run),
     "GPU\nGB": lambda run: number(run.footprint.total_bytes / 1e9),
 }
-_LOSSY: dict[str, _Cell] = {  # shown as soon as one strategy does not follow the router
+_LOSSY: dict[str, Cell] = {  # shown as soon as one strategy does not follow the router
     "other\nexperts": lambda run: percent(run.summary.fidelity.changed if run.summary.fidelity else 0.0),
     "gate\nlost": lambda run: percent(run.summary.fidelity.mass_lost if run.summary.fidelity else 0.0),
 }
-_PREDICTING: dict[str, _Cell] = {  # shown as soon as one strategy asks a predictor
+_PREDICTING: dict[str, Cell] = {  # shown as soon as one strategy asks a predictor
     "predictor\nrecall": lambda run: percent(run.summary.prediction.recall if run.summary.prediction else None),
 }
-_RANGES: dict[str, tuple[str, _Cell]] = {  # by the column that they stand beside
+_RANGES: dict[str, tuple[str, Cell]] = {  # by the column that they stand beside
     _TTFT: ("TTFT\nrange", lambda run: seconds_range(run.ranges.get("ttft_s"))),
     _DECODE: ("decode\nrange", lambda run: number_range(run.ranges.get("decode_tokens_per_s"))),
 }
+_BUSY = next(title for title in _COLUMNS if title.startswith("busy"))
+_NOT_BRIEF = {_BUSY, "GPU\nGB", "GB per\ntoken", "TPOT\np95", "all\ntok/s", "TTFT\nrange"}
 _EXPENDABLE = (  # the first to go where a terminal is narrow
-    next(title for title in _COLUMNS if title.startswith("busy")),
-    *("GPU\nGB", "GB per\ntoken", _LIMIT, "cached", "TPOT\np95", *_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
+    *(
+        _BUSY,
+        "GPU\nGB",
+        "GB per\ntoken",
+        _LIMIT,
+        "cached",
+        "TPOT\np95",
+        *_PREDICTING,
+        "hits",
+        "all\ntok/s",
+        "TPOT\np50",
+    ),
     *(title for title, _ in _RANGES.values()),
 )
 
@@ -51,40 +64,65 @@ _EXPENDABLE = (  # the first to go where a terminal is narrow
 def print_results(result: ScenarioResult) -> None:
     """Print one row a strategy, in as many columns as the terminal has room for, and what there is to beware of."""
     console = terminal()
-    columns = _with_ranges(_COLUMNS) if any(run.ranges for run in result.runs) else _COLUMNS
-    columns = columns | (_PREDICTING if any(run.summary.prediction for run in result.runs) else {})
-    columns |= _LOSSY if any(run.summary.fidelity for run in result.runs) else {}
-    if not any(run.limit for run in result.runs):
+    columns = fitting(result, console)
+    console.print(_table(result, columns))
+    if left_out := [title.replace("\n", " ") for title in columns_of(result.runs) if title not in columns]:
+        console.print(f"left out for want of width: {', '.join(left_out)}", style="dim", soft_wrap=True)
+    for note in ranges_note(result.runs):
+        console.print(note, style="dim", soft_wrap=True)
+    for note in warnings_of(result.runs):
+        console.print(Text(note, style="yellow"), soft_wrap=True)
+
+
+def columns_of(runs: Sequence[RunResult], *, brief: bool = False) -> dict[str, Cell]:
+    """What is told of some runs side by side: the titles of columns, in lines, and how to read their cells."""
+    columns = _with_ranges(_COLUMNS) if any(run.ranges for run in runs) else _COLUMNS
+    columns = columns | (_PREDICTING if any(run.summary.prediction for run in runs) else {})
+    columns |= _LOSSY if any(run.summary.fidelity for run in runs) else {}
+    if not any(run.limit for run in runs):
         columns = {title: cell for title, cell in columns.items() if title != _LIMIT}
-    left_out, roomy = [], console.options.update(max_width=_WIDE)
+    return {title: cell for title, cell in columns.items() if not (brief and title in _NOT_BRIEF)}
+
+
+def fitting(result: ScenarioResult, console: Console) -> dict[str, Cell]:
+    """The columns that a console has room for."""
+    columns, roomy = columns_of(result.runs), console.options.update(max_width=_WIDE)
     for title in (name for name in _EXPENDABLE if name in columns):
         if Measurement.get(console, roomy, _table(result, columns)).maximum <= console.width:
             break
-        left_out.append(title.replace("\n", " "))
         columns = {name: cell for name, cell in columns.items() if name != title}
-    console.print(_table(result, columns))
-    if left_out:
-        console.print(f"left out for want of width: {', '.join(left_out)}", style="dim", soft_wrap=True)
-    if made := ranges_made(result.runs):
-        console.print(f"ranges hold {made}", style="dim", soft_wrap=True)
-    for warning, labels in _by_warning(result.runs).items():
-        console.print(Text(f"! {', '.join(labels)}: {warning}", style="yellow"), soft_wrap=True)
+    return columns
 
 
-def _with_ranges(columns: dict[str, _Cell]) -> dict[str, _Cell]:
+def title_of(result: ScenarioResult) -> str:
+    """The title, and model and machine if it does not say so."""
+    return " · ".join(dict.fromkeys((result.title, f"{result.model.name} on {result.machine.name}")))
+
+
+def label_of(run: RunResult) -> str:
+    """In brackets if the run is hypothetical."""
+    return run.label if run.fits else f"({run.label})"
+
+
+def ranges_note(runs: Sequence[RunResult]) -> list[str]:
+    """What the ranges hold, if there are any."""
+    made = ranges_made(runs)
+    return [] if made is None else [f"ranges hold {made}"]
+
+
+def _with_ranges(columns: dict[str, Cell]) -> dict[str, Cell]:
     """The columns, with those of ranges beside their figures."""
     pairs = [[(title, cell), *([_RANGES[title]] if title in _RANGES else [])] for title, cell in columns.items()]
     return dict(pair for each in pairs for pair in each)
 
 
-def _table(result: ScenarioResult, columns: dict[str, _Cell]) -> Table:
-    table = new_table(" · ".join(dict.fromkeys((result.title, f"{result.model.name} on {result.machine.name}"))))
+def _table(result: ScenarioResult, columns: dict[str, Cell]) -> Table:
+    table = new_table(title_of(result))
     table.add_column("strategy", no_wrap=True)
     for title in columns:
         table.add_column(title, justify="right", no_wrap=True)
     for run in result.runs:
-        label = run.label if run.fits else f"({run.label})"
-        table.add_row(label, *(cell(run) for cell in columns.values()), style=None if run.fits else "dim")
+        table.add_row(label_of(run), *(cell(run) for cell in columns.values()), style=None if run.fits else "dim")
     return table
 
 
@@ -97,20 +135,6 @@ def terminal(*, stderr: bool = False) -> Console:
     """A console that does not wrap tables when the output goes to a file or a pipe."""
     console = Console(stderr=stderr, highlight=False)
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDE)
-
-
-def seconds(value: float | None) -> str:
-    """Seconds or milliseconds, three digits."""
-    if value is None:
-        return "–"
-    return f"{1e3 * value:.3g} ms" if value < 0.9995 else f"{value:.3g} s" if value < 999.5 else f"{value:.0f} s"
-
-
-def number(value: float | None) -> str:
-    """Three digits, never in scientific notation above 0.001."""
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
 
 
 def seconds_range(found: Range | None) -> str:
@@ -126,21 +150,15 @@ def number_range(found: Range | None) -> str:
     return "–" if found is None else f"{number(found.low)}–{number(found.high)}"
 
 
-def percent(value: float | None, digits: int = 0) -> str:
-    """A share in percent, by default whole, with a digit more where that would say 100 % of what is not all."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.{digits}f} %" if value == 1 or value < 0.995 else f"{100 * value:.{digits + 1}f} %"
-
-
 def _busy(run: RunResult) -> str:
     return "/".join(f"{100 * run.summary.utilisation.get(lane, 0):.0f}" for lane in _LANES.values())
 
 
-def _by_warning(runs: Sequence[RunResult]) -> dict[str, list[str]]:
-    """The strategies that each warning is about."""
+def warnings_of(runs: Sequence[RunResult]) -> list[str]:
+    """Each warning, after the strategies that it is about."""
     found: dict[str, list[str]] = {}
     for run in runs:
         for warning in run.warnings:
             found.setdefault(warning, []).append(run.label)
-    return {w: ["all strategies"] if len(labels) == len(runs) > 1 else labels for w, labels in found.items()}
+    about = {w: ["all strategies"] if len(labels) == len(runs) > 1 else labels for w, labels in found.items()}
+    return [f"! {', '.join(labels)}: {warning}" for warning, labels in about.items()]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from scenarios.table import new_table, number, percent, seconds, seconds_range, terminal
+from scenarios.table import new_table, seconds_range, terminal
 from scenarios.validate import STEADY, Validated, Validation
+from sim.readable import number, percent, seconds
 
 MEDIAN_TARGET, P95_TARGET = 0.06, 0.15
 

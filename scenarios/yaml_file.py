@@ -12,6 +12,7 @@ import yaml
 from sim.errors import InputError
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+NOWHERE = yaml.ScalarNode("", "", yaml.Mark("", 0, 0, 0, None, 0))  # the root of data that no text is known of
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,19 @@ def read_yaml(path: str | Path) -> YamlFile:
     """Read a file whose top is a mapping; raises InputError if it is not, or if a key is there twice."""
     path = Path(path)
     try:
-        loader = _LOADER(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path, remedy="check the path") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError("is not a text file", file=path, remedy="give a YAML file") from error
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path) -> YamlFile:
+    """The same of a text; `path` is for messages, and what is relative to its folder."""
+    try:
+        loader = _LOADER(text)
+    except yaml.YAMLError as error:
         raise InputError("is not a text file", file=path, remedy="give a YAML file") from error
     try:
         root = loader.get_single_node()

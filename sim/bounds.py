@@ -15,6 +15,7 @@ from sim.errors import InputError
 from sim.kernel_cost import OpSize
 from sim.least_loads import least_misses
 from sim.needs import needs
+from sim.notebook import shown, why
 from sim.price_columns import OpCost
 from sim.program import CPU, GPU, H2D
 from sim.schedule import Kind, Schedule
@@ -24,6 +25,7 @@ Floats = NDArray[np.float64]
 _NEVER = float("inf")
 
 
+@shown(why.bounds_card)
 @dataclass(frozen=True)
 class Bounds:
     """Lower bounds in seconds on a run's makespan. docs/why.md proves each; all take an op's price at full speed.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.cost import Costs
+from sim.notebook import shown, why
 from sim.path_walk import Part, walk
 from sim.schedule import Kind, Reason, Schedule
 from sim.timeline import Timeline
@@ -65,6 +66,7 @@ _OF_PART = {
 TRANSFERS = (Kind.LOAD, Kind.UNLOAD, Kind.SEND, Kind.READ)
 
 
+@shown(why.path_card)
 @dataclass(frozen=True)
 class Path:
     """Segments in order of time, [segment] arrays: each begins where the one before ends, the first at 0.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sim.bounds import Bounder, Bounds
 from sim.cost import Costs
 from sim.critical_path import Cause, critical_path, wasted_prefetches
+from sim.notebook import shown, why
 from sim.program import CPU, GPU
 from sim.retime import retime
 from sim.schedule import HOST, Kind, Schedule
@@ -18,6 +19,7 @@ from sim.timeline import Timeline
 _HOST_CAUSES = (Cause.DISPATCH, Cause.SYNCHRONISATION, Cause.WAKE_UP)
 
 
+@shown(why.gap_card)
 @dataclass(frozen=True)
 class Gap:
     """A makespan in five parts, none negative, which sum to it.

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from sim.errors import FormatError, InputError
 from sim.files import write_text
 from sim.inputs import read_text
+from sim.notebook import inputs, shown
 
 VERSION: Final = 1
 _REMEDY = "give a file made by `moesim calibrate`"
@@ -138,6 +139,7 @@ class Stack(_Part):
     source: str
 
 
+@shown(inputs.machine_card)
 class Machine(_Part):
     """One computer: memories, lanes, links, kernels, shared capacities (units a second) and software stacks.
 

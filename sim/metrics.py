@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.fidelity import Fidelity, fidelity
+from sim.notebook import runs, shown
 from sim.prediction import Prediction, prediction
 from sim.schedule import Kind, Ops, Phase, Reason, Schedule
 from sim.timeline import Timeline
@@ -28,6 +29,7 @@ class Speeds(NamedTuple):
     makespan_s: float
 
 
+@shown(runs.summary_card)
 @dataclass(frozen=True)
 class Summary:
     """One run in numbers; None where the run has nothing to measure it on.

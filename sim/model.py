@@ -10,11 +10,13 @@ from typing import Any
 from sim.attention_shape import Attention
 from sim.model_check import check_model
 from sim.model_fields import model_fields, plain
+from sim.notebook import inputs, shown
 from sim.precision import precision, weight_bytes
 
 __all__ = ["Attention", "MoEModel"]
 
 
+@shown(inputs.model_card)
 @dataclass(frozen=True, slots=True)
 class MoEModel:
     """One model: `n_layers` blocks run in order, each an attention and then either a dense FFN or a MoE FFN.

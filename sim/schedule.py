@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sim.columnar import Ragged, read_table, write_table
 from sim.errors import FormatError, InputError, ScheduleError
 from sim.model import MoEModel
+from sim.notebook import runs, shown
 from sim.precision import Precisions
 from sim.schedule_check import check_schedule
 
@@ -145,6 +146,7 @@ class Step:
     first_op: int
 
 
+@shown(runs.schedule_card)
 @dataclass(frozen=True)
 class Schedule:
     """Everything that a strategy decided for one run: ops, lanes, steps and the model they are for.

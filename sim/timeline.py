@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sim.columnar import read_table, write_table
 from sim.errors import FormatError
+from sim.notebook import runs, shown
 from sim.schedule import Kind, Schedule
 
 FORMAT_VERSION = 1
@@ -54,6 +55,7 @@ class StepEnds:
         return ends
 
 
+@shown(runs.timeline_card)
 @dataclass(frozen=True)
 class Timeline:
     """A Schedule with its Times. `source` is `simulated` or `measured`; `meta` says where and how."""

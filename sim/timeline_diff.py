@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim.critical_path import critical_path
 from sim.errors import InputError
+from sim.notebook import shown, why
 from sim.schedule import Kind, Ops, Reason, Schedule
 from sim.timeline import Timeline
 
@@ -36,6 +37,7 @@ class KindChange:
     b_s: float
 
 
+@shown(why.difference_card)
 @dataclass(frozen=True)
 class Difference:
     """What changed from A to B.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.columnar import Ragged, read_table, write_table
 from sim.errors import FormatError
+from sim.notebook import inputs, shown
 from sim.trace_check import check_content, check_shapes
 
 FORMAT_VERSION = 1
@@ -25,6 +26,7 @@ def id_dtype(n_experts: int) -> np.dtype[np.unsignedinteger[Any]]:
     return np.dtype(np.uint8 if n_experts <= np.iinfo(np.uint8).max else np.uint16)
 
 
+@shown(inputs.trace_card)
 @dataclass(frozen=True, eq=False, slots=True)
 class RoutingTrace:
     """Routed experts `ids` [token, MoE layer, k] of consecutive sequences, in the router's order of preference.

@@ -80,7 +80,7 @@ def test_draws_are_compared_as_far_as_both_have_them(run: RunResult) -> None:
 
 def test_what_does_not_fit_or_knows_the_future_is_never_the_best(run: RunResult) -> None:
     too_large = replace(renamed(run, "everything", decode_tokens_per_s=99.0), fits=False)
-    oracle = replace(renamed(run, "seer", decode_tokens_per_s=50.0), strategy="oracle")
+    oracle = replace(renamed(run, "seer", decode_tokens_per_s=50.0), knows_future=True)
     runs = (too_large, oracle, run)
     assert text(*runs).startswith("lru decodes 10 tok/s")
     line = brackets(rank(runs))

@@ -11,8 +11,9 @@ from scenarios.advise.levers import FACTOR, first
 from scenarios.advise.trial import Trial, Tried
 from scenarios.report.verdict import bound
 from scenarios.results import ranges_made
-from scenarios.table import new_table, number, number_range, percent, seconds, terminal
+from scenarios.table import new_table, number_range, terminal
 from sim.memory import Footprint
+from sim.readable import number, percent, seconds
 
 _ROWS = 8
 

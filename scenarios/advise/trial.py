@@ -75,8 +75,9 @@ def entry(ground: Ground, weights: str, contender: Contender, cache: int | str =
     setting = ground.setting(weights)
     check_model(setting)
     spec = contender.spec(setting)
-    fitting = fit(make_strategy(spec.name, **spec.knobs), None, cache, setting)
-    return Entry(spec, PredictorSpec(recall=ground.question.recall), fitting)
+    strategy = make_strategy(spec.name, **spec.knobs)
+    fitting = fit(strategy, None, cache, setting)
+    return Entry(spec, PredictorSpec(recall=ground.question.recall), fitting, type(strategy))
 
 
 def fits(ground: Ground, weights: str, contender: Contender) -> bool:

@@ -36,7 +36,7 @@ def diff(
 
 
 def _lines(found: Difference, a: str, b: str) -> Iterator[str]:
-    from scenarios.table import number, seconds
+    from sim.readable import change, number, seconds
 
     least_s = _VISIBLE * max(found.a_s, found.b_s)
     yield f"A  {a}: {seconds(found.a_s)}"
@@ -45,14 +45,14 @@ def _lines(found: Difference, a: str, b: str) -> Iterator[str]:
     yield f"{'on the critical path':<34}{'A':>9}{'B':>10}{'change':>11}"
     for name, (a_s, b_s) in list(found.causes.items())[:_MOST_ROWS]:
         if abs(b_s - a_s) >= least_s:
-            yield f"  {name:<32}{seconds(a_s):>9}{seconds(b_s):>10}{_change(b_s - a_s):>11}"
+            yield f"  {name:<32}{seconds(a_s):>9}{seconds(b_s):>10}{change(b_s - a_s):>11}"
     yield ""
     yield f"{'busy':<34}{'A':>9}{'B':>10}{'change':>11}"
     for row in found.kinds[:_MOST_ROWS]:
         if abs(row.b_s - row.a_s) >= least_s:
             counts = f"{row.count_a:,}" if row.count_a == row.count_b else f"{row.count_a:,} → {row.count_b:,}"
             name = f"{row.kind} on {row.lane}"
-            yield f"  {name:<32}{seconds(row.a_s):>9}{seconds(row.b_s):>10}{_change(row.b_s - row.a_s):>11}   {counts}"
+            yield f"  {name:<32}{seconds(row.a_s):>9}{seconds(row.b_s):>10}{change(row.b_s - row.a_s):>11}   {counts}"
     yield ""
     pairs = found.alignment
     yield f"{len(pairs.a):,} ops are in both, {len(pairs.only_a):,} in A only, {len(pairs.only_b):,} in B only"
@@ -61,10 +61,4 @@ def _lines(found: Difference, a: str, b: str) -> Iterator[str]:
         yield f"experts: {', '.join(changes[:_MOST_ROWS])}"
     if len(found.step_s):
         worst = int(abs(found.step_s).argmax())
-        yield f"largest change of a step: {_change(float(found.step_s[worst]))} in step {worst} of {len(found.step_s)}"
-
-
-def _change(change_s: float) -> str:
-    from scenarios.table import seconds
-
-    return f"{'+' if change_s >= 0 else '−'}{seconds(abs(change_s))}"
+        yield f"largest change of a step: {change(float(found.step_s[worst]))} in step {worst} of {len(found.step_s)}"

@@ -53,8 +53,8 @@ def execute(
 
 
 def _print_summary(timelines: Sequence[Timeline], median: Timeline) -> None:
-    from scenarios.table import number, percent, seconds
     from sim.metrics import summarise
+    from sim.readable import number, percent, seconds
 
     summary = summarise(median)
     spans = ", ".join(seconds(timeline.makespan_s) for timeline in timelines)

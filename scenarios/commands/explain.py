@@ -18,12 +18,13 @@ def explain(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than the scenario's.")] = None,
 ) -> None:
     """Say where the time of a strategy goes, how far from the physical limit it is, and what would change that."""
-    from scenarios import explain as explaining
+    from scenarios.explain import explain as explained
+    from scenarios.explain import lines
     from scenarios.load import load_scenario
     from scenarios.progress import progress_line
 
     file = load_scenario(scenario, machine=machine, seed=seed)
     with progress_line() as say:
-        found = explaining.explain(file, strategy, progress=say)
-    for line in explaining.lines(found):
+        found = explained(file, strategy, progress=say)
+    for line in lines(found):
         typer.echo(line)

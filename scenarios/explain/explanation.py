@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from scenarios.cards import explanation_card
 from scenarios.limits import Limits
 from scenarios.load import ScenarioFile
 from scenarios.report.ranking import contenders, rank
@@ -15,10 +16,12 @@ from scenarios.whatif.levers import Lever, levers
 from sim.critical_path import Path, critical_path
 from sim.errors import InputError
 from sim.gap import Gap
+from sim.notebook import shown
 
 Progress = Callable[[str], None]
 
 
+@shown(explanation_card)
 @dataclass(frozen=True)
 class Explanation:
     """One run of a scenario with its critical path and gap.

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from scenarios.explain.explanation import Explanation
 from scenarios.results import RunResult
-from scenarios.table import number, percent, seconds
 from scenarios.whatif.levers import Lever
 from sim.critical_path import Path
 from sim.metrics import hit_rate
+from sim.notebook.why import VISIBLE, largest
+from sim.readable import number, percent, seconds
 
-_MOST_CAUSES = 6
-_VISIBLE = 0.005  # share of a run below which a cause is not named
 _TWICE = "× 2"
 _WORTH = 1.02  # a gain below this is none
 _LEVEL = 0.005  # relative; makespans nearer than this are equal
@@ -52,12 +51,8 @@ def _speed(run: RunResult) -> str:
 
 
 def _table(causes: Mapping[str, float], whole_s: float) -> Iterator[str]:
-    shown = [(name, s) for name, s in causes.items() if s >= _VISIBLE * whole_s][:_MOST_CAUSES]
-    for name, spent_s in shown:
+    for name, spent_s in largest(causes, whole_s):
         yield f"  {name:<24}{seconds(spent_s):>8}  {percent(spent_s / whole_s):>6}"
-    rest_s = whole_s - sum(s for _, s in shown)
-    if rest_s > _VISIBLE * whole_s:
-        yield f"  {'all else':<24}{seconds(rest_s):>8}  {percent(rest_s / whole_s):>6}"
 
 
 def _where(path: Path) -> str:
@@ -117,7 +112,7 @@ def _beside(other: RunResult, path: Path, found: Explanation) -> str:
     change = {name: theirs.get(name, 0.0) - mine.get(name, 0.0) for name in {**mine, **theirs}}
     telling = sorted(change.items(), key=lambda item: -abs(item[1]))[:3]
     said = ", ".join(
-        f"{'+' if s > 0 else '−'}{seconds(abs(s))} {name}" for name, s in telling if abs(s) > _VISIBLE * path.length_s
+        f"{'+' if s > 0 else '−'}{seconds(abs(s))} {name}" for name, s in telling if abs(s) > VISIBLE * path.length_s
     )
     ratio = path.length_s / found.path.length_s
     length = "as long" if abs(ratio - 1) < _LEVEL else f"{number(ratio)} times as long"

@@ -14,9 +14,9 @@ from scenarios.explore.figures import HEADINGS
 from scenarios.explore.table import SweepTable
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
-from scenarios.table import number, percent, seconds
 from sim.errors import InputError
 from sim.files import write_text
+from sim.readable import number, percent, seconds
 
 _ASSETS = files(__package__) / "assets"
 _SECTIONS = {"filters": "Filters", "parallel": "All at once", "pareto": "Compromises", "map": "Map", "best": "Best"}

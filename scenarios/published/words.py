@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scenarios.published.compare import Ranked, Simulated
 from scenarios.published.spec import Figure
-from scenarios.table import number
+from sim.readable import number
 
 EVIDENCE = {
     "text": "read in the paper",

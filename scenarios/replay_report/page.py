@@ -13,8 +13,8 @@ from scenarios.replay_table import capacity_label
 from scenarios.report import palette
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
-from scenarios.table import percent
 from sim.files import write_text
+from sim.readable import percent
 from sim.replay import REFERENCES
 from sim.replay.study import Study
 from sim.trace import RoutingTrace

@@ -9,8 +9,8 @@ from scenarios.report.axis import Axis, axis_for
 from scenarios.report.markup import Html, tag
 from scenarios.report.ranking import Entry, contenders
 from scenarios.report.units import SECONDS, TOKENS_PER_S, Units, aligned
-from scenarios.table import percent, seconds
 from sim.intervals import Range
+from sim.readable import percent, seconds
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from scenarios.report.markup import Html, tag
 from scenarios.report.palette import MEMORY
 from scenarios.report.ranking import Entry
-from scenarios.table import number
 from sim.machine import Machine
 from sim.memory import GPU_MEMORY, HOST_MEMORY, Footprint
+from sim.readable import number
 
 _TITLES = {GPU_MEMORY: "GPU memory", HOST_MEMORY: "Host memory"}
 _N_PAINTS = len(MEMORY)

@@ -10,9 +10,9 @@ from scenarios.report.causes import MEANINGS, paint
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.ranking import Entry
 from scenarios.report.units import SECONDS, aligned
-from scenarios.table import percent, seconds
 from sim.critical_path import Cause, Path
 from sim.gap import Gap
+from sim.readable import percent, seconds
 
 _VISIBLE = 5e-4  # share of a run below which a part is not drawn
 _GAP = {

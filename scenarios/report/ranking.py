@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from scenarios.report.palette import STRATEGIES
 from scenarios.results import RunResult
 from sim.intervals import Range, range_of
-from sim.strategies.registry import strategies
 
 _LEVEL = 1.01  # a lead below this is none
 
@@ -58,8 +57,7 @@ def why_bracket(run: RunResult) -> str | None:
     """Why a run is not a choice but a bound on the others."""
     if not run.fits:
         return "does not fit"
-    known = strategies().get(run.strategy)
-    return "knows the future" if known is not None and known.needs_future else None
+    return "knows the future" if run.knows_future else None
 
 
 def decode_lead(run: RunResult, other: RunResult) -> float | None:

@@ -8,7 +8,8 @@ from scenarios.report.lane_names import long_name
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.ranking import Entry, contenders, decode_lead, level, ratio, unclear
 from scenarios.results import RunResult
-from scenarios.table import number, number_range, percent, seconds
+from scenarios.table import number_range
+from sim.readable import number, percent, seconds
 
 _FEW = 3  # names in a row
 _SATURATED = 0.8  # busy share from which a lane is said to bind

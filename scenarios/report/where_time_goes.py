@@ -11,7 +11,7 @@ from scenarios.report.categories import CATEGORIES, busy_s
 from scenarios.report.lane_names import short_name
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.ranking import Entry
-from scenarios.table import percent
+from sim.readable import percent
 
 _VISIBLE = 5e-4  # share of a run below which a lane or a segment is not drawn
 

@@ -22,7 +22,6 @@ from scenarios.yaml_file import YamlFile
 from sim.errors import InputError, MoesimError
 from sim.machine import Power
 from sim.metrics import summarise
-from sim.strategies.registry import strategies
 from sim.timeline import Timeline
 
 _mine = threading.local()  # a worker of Dask may have several threads
@@ -90,7 +89,7 @@ def _figures(ground: Ground, shared: Shared, file: ScenarioFile, case: Case, rou
     power = case.machine.power | dict(ground.power.get(file.spec.machine, {}))
     outcome = Outcome(summary, entry.fit, power, ground.prices.get(file.spec.machine))
     figures = {name: figure.read(outcome) for name, figure in FIGURES.items()}
-    possible = entry.fit.fits and not strategies()[entry.spec.name].needs_future
+    possible = entry.fit.fits and not entry.kind.needs_future
     return figures | {"feasible": possible and all(_kept(figures, bound) for bound in ground.constraints)}
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scenarios.load import EXAMPLES, check, find_file
 from scenarios.schema import did_you_mean
 from scenarios.sweeping.axes import Axis, axis_of
@@ -17,11 +15,10 @@ from scenarios.sweeping.identity import digest
 from scenarios.sweeping.probe import faults, standing
 from scenarios.sweeping.shared import Shared
 from scenarios.sweeping.spec import SweepSpec
-from scenarios.yaml_file import YamlFile, read_yaml
+from scenarios.yaml_file import NOWHERE, YamlFile, read_yaml
 from sim.errors import InputError
 
 _SWEEPS = Path(__file__).parents[1] / "sweeps"
-_NOWHERE = yaml.ScalarNode("", "", yaml.Mark("", 0, 0, 0, None, 0))  # lines are no matter to a worker
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def load_sweep(path: str | Path) -> Sweep:
     _check_figures(spec, ground, source, shared)
     said = spec.model_dump(mode="json", by_alias=True)
     key = digest([said, [axis.path for axis in axes], dict(scenario), standing(ground, shared)])
-    bare = YamlFile(below.path.absolute(), {}, _NOWHERE)
+    bare = YamlFile(below.path.absolute(), {}, NOWHERE)  # lines are no matter to a worker
     return Sweep(spec, source, replace(ground, key=key, source=bare), tuple(warnings))
 
 

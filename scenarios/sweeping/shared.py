@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from scenarios.load import ScenarioFile
-from scenarios.resolve import Case, Entry, Sources
+from scenarios.resolve import Case, Entry
 from scenarios.routing import Routing, recorded, synthetic
 from scenarios.routing_presets import RoutingPreset, load_routing, routing_of
 from scenarios.run import plan_entry, predictor_of
 from scenarios.schema import TraceSpec, WorkloadSpec
+from scenarios.sources import Sources
 from scenarios.sweeping.identity import model_hash, recorded_key, synthetic_key
 from scenarios.sweeping.lru import Lru
 from scenarios.traces import find_trace

@@ -13,7 +13,8 @@ from scenarios.sweeping.columns import FAILED, Row
 from scenarios.sweeping.load import Sweep
 from scenarios.sweeping.pareto import losses
 from scenarios.sweeping.spec import ObjectiveSpec
-from scenarios.table import new_table, number, terminal
+from scenarios.table import new_table, terminal
+from sim.readable import number
 
 _SHOWN = 20
 _REASONS = 3

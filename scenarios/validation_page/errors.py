@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from scenarios.report.causes import paint
 from scenarios.report.markup import Html, join, tag
-from scenarios.table import seconds
 from scenarios.validate import Validation
 from scenarios.validation_table import signed
 from sim.critical_path import Cause
+from sim.readable import change, seconds
 
 _MOST = 0.5  # relative error at which a bar ends, if none is larger
 
@@ -49,7 +49,7 @@ def by_cause(spent: Mapping[str, tuple[float, float]], names: tuple[str, str]) -
         _Row(
             name,
             there - here,
-            _more(there - here),
+            change(there - here),
             f"{names[0]} {seconds(here)}, {names[1]} {seconds(there)}",
             colours[name],
         )
@@ -65,17 +65,13 @@ def by_kind(found: Validation) -> Html:
         _Row(
             f"{kind.kind} on {kind.lane}",
             kind.predicted_s - kind.measured_s,
-            _more(kind.predicted_s - kind.measured_s),
+            change(kind.predicted_s - kind.measured_s),
             f"measured {seconds(kind.measured_s)}, {signed(kind.error)}",
             "var(--s0)",
         )
         for kind in found.kinds
     ]
     return join([tag("h3", "By kind of operation"), _bars(rows, max((abs(row.value) for row in rows), default=0.0))])
-
-
-def _more(difference_s: float) -> str:
-    return f"{'+' if difference_s >= 0 else '−'}{seconds(abs(difference_s))}"
 
 
 def _bars(rows: Sequence[_Row], most: float) -> Html:

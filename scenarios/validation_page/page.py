@@ -11,12 +11,12 @@ from scenarios.report.data import gantt_names
 from scenarios.report.gantt_assets import GANTT_SCRIPTS, GANTT_STYLES, gantt_markup
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
-from scenarios.table import percent, seconds
 from scenarios.validate import Validation
 from scenarios.validation_page.collect import NAMES, Collected
 from scenarios.validation_page.errors import by_cause, by_kind, by_schedule
 from scenarios.validation_table import tenths, verdict
 from sim.files import write_text
+from sim.readable import percent, seconds
 
 _ASSETS = files(__package__) / "assets"
 _LEADS = {

@@ -13,10 +13,10 @@ from scenarios.resolve import Case, Entry, resolve
 from scenarios.results import RunResult
 from scenarios.run import run_entry
 from scenarios.schema import did_you_mean
-from scenarios.table import number
 from scenarios.whatif.levers import Lever, levers
 from scenarios.whatif.trial import Pace
 from sim.errors import InputError
+from sim.readable import number
 
 TENTH = "+10 %"
 _NOTHING = 0.005  # a gain below this is none

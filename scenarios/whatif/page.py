@@ -8,10 +8,10 @@ from typing import Any
 
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
-from scenarios.table import number, seconds
 from scenarios.whatif.answer import Answer, conclusion
 from scenarios.whatif.levers import FACTORS, Lever
 from sim.files import write_text
+from sim.readable import number, seconds
 
 _ASSETS = files(__package__) / "assets"
 _NOTES = {"decode": "to the right is faster", "first_token": "to the right is sooner"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from scenarios.table import new_table, number, seconds, terminal
+from scenarios.table import new_table, terminal
 from scenarios.whatif.answer import Answer, conclusion
 from scenarios.whatif.levers import FACTORS, Lever
+from sim.readable import number, seconds
 
 _MOST = "at most"
 

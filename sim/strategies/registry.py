@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isabstract
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, TypeGuard, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +16,7 @@ from sim.errors import InputError
 from sim.strategy import Strategy
 
 ENTRY_POINT = "moesim.strategies"
+NO_STRATEGY = "it must be a subclass of sim.strategy.Strategy that has `name` and `experts`"
 _BUILT_IN = {
     "all-resident": "all_resident:AllResident",
     "layer-streaming": "layer_streaming:LayerStreaming",
@@ -73,36 +74,42 @@ def _loaded(point: EntryPoint) -> type[Strategy]:
             value=point.name,
             remedy="mend or uninstall it",
         ) from error
-    if not (
-        isinstance(found, type) and issubclass(found, Strategy) and not isabstract(found) and hasattr(found, "name")
-    ):
-        raise InputError(
-            f"{point.value} is no strategy", field=ENTRY_POINT, value=point.name,
-            remedy="it must be a subclass of sim.strategy.Strategy that has `name` and `experts`",
-        )  # fmt: skip
+    if not is_strategy(found):
+        raise InputError(f"{point.value} is no strategy", field=ENTRY_POINT, value=point.name, remedy=NO_STRATEGY)
     return found
 
 
-def make_strategy(name: str, **knobs: Any) -> Strategy:
-    """A fresh strategy with its knobs; raises InputError if the name, a knob or a knob's value is not known."""
-    known = knobs_of(name)
-    for knob, value in knobs.items():
-        if knob not in known:
-            near = get_close_matches(knob, known, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
-            raise InputError(f"{name} has no such knob", field=f"strategies.{knob}", value=value, remedy=remedy)
-        _check_value(name, knob, value)
-    return strategies()[name](**knobs)
+def is_strategy(found: object) -> TypeGuard[type[Strategy]]:
+    """Whether this is a class that can plan."""
+    return isinstance(found, type) and issubclass(found, Strategy) and not isabstract(found) and hasattr(found, "name")
 
 
-def knobs_of(name: str) -> dict[str, Knob]:
-    """The knobs of a strategy, in its order; raises InputError if there is no such strategy."""
+def strategy_called(name: str) -> type[Strategy]:
+    """A strategy's class by name; raises InputError if there is none such."""
     known = strategies()
     if name not in known:
         near = get_close_matches(str(name), known, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
         raise InputError("unknown strategy", field="strategies.name", value=name, remedy=remedy)
-    return dict(_knobs(known[name]))
+    return known[name]
+
+
+def make_strategy(strategy: str | type[Strategy], **knobs: Any) -> Strategy:
+    """A fresh strategy, by name or class, with its knobs; raises InputError if one, or its value, is not known."""
+    kind = strategy_called(strategy) if isinstance(strategy, str) else strategy
+    known = _knobs(kind)
+    for knob, value in knobs.items():
+        if knob not in known:
+            near = get_close_matches(knob, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
+            raise InputError(f"{kind.name} has no such knob", field=f"strategies.{knob}", value=value, remedy=remedy)
+        _check_value(kind, knob, value)
+    return kind(**knobs)
+
+
+def knobs_of(name: str) -> dict[str, Knob]:
+    """The knobs of a strategy, in its order; raises InputError if there is no such strategy."""
+    return dict(_knobs(strategy_called(name)))
 
 
 @cache
@@ -121,9 +128,10 @@ def _adapter(strategy: type[Strategy], knob: str) -> TypeAdapter[Any]:
     return TypeAdapter(_knobs(strategy)[knob].type)
 
 
-def _check_value(name: str, knob: str, value: object) -> None:
+def _check_value(kind: type[Strategy], knob: str, value: object) -> None:
     try:
-        _adapter(strategies()[name], knob).validate_python(value, strict=True)
+        _adapter(kind, knob).validate_python(value, strict=True)
     except ValidationError as error:
         remedy = error.errors(include_url=False)[0]["msg"].replace("Input should", "it must")
-        raise InputError(f"{name} cannot take this", field=f"strategies.{knob}", value=value, remedy=remedy) from error
+        message = f"{kind.name} cannot take this"
+        raise InputError(message, field=f"strategies.{knob}", value=value, remedy=remedy) from error
