@@ -1,6 +1,7 @@
 """Write into the documents what they take from the program: `python docs/generate.py`, or with `--check` only compare.
 
-A generated part stands between `<!-- name:begin -->` and `<!-- name:end -->`.
+A generated part stands between `<!-- name:begin -->` and `<!-- name:end -->`. What Python examples print is written too
+(see `examples`), but compared by the tests alone.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+import examples
 import system_pages
 
 from scenarios.machine_tables import tables
@@ -70,16 +72,23 @@ def filled(text: str, parts: Mapping[str, str]) -> str:
     return text
 
 
+def remade() -> Iterator[tuple[Path, str]]:
+    """Each document with what it takes from the program as it should be; first the generated parts."""
+    for name, parts in DOCUMENTS.items():
+        yield ROOT / name, filled((ROOT / name).read_text(encoding="utf-8"), parts())
+    if "--check" not in sys.argv:
+        for path in examples.documents():
+            yield path, examples.current(path)
+
+
 def main() -> int:
     """Write or check all documents; returns 1 if one was not current."""
     stale = []
-    for name, parts in DOCUMENTS.items():
-        path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        if (new := filled(text, parts())) != text:
-            stale.append(name)
+    for path, text in remade():
+        if text != path.read_text(encoding="utf-8"):
+            stale.append(str(path.relative_to(ROOT)))
             if "--check" not in sys.argv:
-                path.write_text(new, encoding="utf-8")
+                path.write_text(text, encoding="utf-8")
     print(f"{'not current' if '--check' in sys.argv else 'written'}: {', '.join(stale) or 'none'}")
     return int(bool(stale) and "--check" in sys.argv)
 

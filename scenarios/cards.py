@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.notebook import Card, Row
+from sim.notebook.why import path_card
 
 if TYPE_CHECKING:
     from scenarios.explain import Explanation
@@ -33,8 +34,8 @@ def run_card(run: RunResult) -> Card:
 
 
 def explanation_card(found: Explanation) -> Card:
-    """The lines of `moesim explain`."""
-    from scenarios.explain.text import lines
+    """The path with its bars, and what else `moesim explain` says, which is the text."""
+    from scenarios.explain.text import lines, sentences
 
-    title, *rest = lines(found)
-    return Card(title, [], notes=rest)
+    title, *rest = sentences(found)
+    return Card(title, path_card(found.path).rows, notes=rest, plain="\n".join(lines(found)))

@@ -26,23 +26,29 @@ _HERE = Path("scenario")  # how messages call what is in no file
 _TRACE = "(given)"
 
 
-def scenario(what: Mapping[str, Any] | str | Path, **fields: Any) -> ScenarioFile:
-    """A scenario from a mapping of its fields, a YAML text, the path of a file, or the name of a bundled example.
+def scenario(what: ScenarioFile | Mapping[str, Any] | str | Path | None = None, /, **fields: Any) -> ScenarioFile:
+    """A scenario by its fields, which are those of a scenario file, or from `what` with some fields replaced.
 
-    `fields` replace what it has; None leaves a field out. A `MoEModel`, a `Machine`, `Precisions`, a `RoutingTrace`
+    `what`: another scenario, a mapping of fields, a YAML text, the path of a file, or the name of a bundled example.
+    A field that is None is left out. A `MoEModel`, a `Machine`, `Precisions`, a `RoutingTrace`
     and subclasses of `Strategy` may stand in place of their names, as `strategies=["fiddler", MyIdea]` or, with knobs,
     `{"name": MyIdea, "knob": 3}`. Paths are relative to the file, or to the present folder. Raises InputError.
     """
     source = _source(what)
     data = {name: value for name, value in {**source.data, **fields}.items() if value is not None}
-    if data == source.data and not isinstance(what, Mapping):
+    if data == source.data and not isinstance(source, _InMemory):
         return check_scenario(source, data)
-    objects = Objects()
+    objects = Objects((what.sources if isinstance(what, ScenarioFile) else None) or Sources())
     plain = objects.named(data)
     return replace(check_scenario(_InMemory(source.path, plain, NOWHERE), plain), sources=objects)
 
 
-def _source(what: Mapping[str, Any] | str | Path) -> YamlFile:
+def _source(what: ScenarioFile | Mapping[str, Any] | str | Path | None) -> YamlFile:
+    if what is None:
+        return _InMemory(_HERE, {}, NOWHERE)
+    if isinstance(what, ScenarioFile):
+        stated = what.spec.model_dump(exclude_unset=True, exclude_none=True)
+        return _InMemory(what.source.path, stated, NOWHERE)
     if isinstance(what, Mapping):
         return _InMemory(_HERE, dict(what), NOWHERE)
     if isinstance(what, str) and "\n" in what:
@@ -68,13 +74,14 @@ class _InMemory(YamlFile):
 
 
 class Objects(Sources):
-    """Models, machines, a trace and strategies that a scenario was given as objects, found again by name."""
+    """Models, machines, a trace and strategies that a scenario was given as objects, by name; `others` has the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: Sources) -> None:
+        self._others = others
         self._models: dict[str, MoEModel] = {}
         self._machines: dict[str, Machine] = {}
-        self._trace: RoutingTrace | None = None
         self._strategies: dict[str, type[Strategy]] = {}
+        self._trace: RoutingTrace | None = None
 
     def named(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields with names for objects, and with plain lists and numbers for those of NumPy."""
@@ -118,21 +125,21 @@ class Objects(Sources):
 
     def model(self, name: str | Path) -> MoEModel:
         """A given model, or else one by name or path."""
-        return self._models.get(str(name)) or super().model(name)
+        return self._models.get(str(name)) or self._others.model(name)
 
     def machine(self, name: str | Path) -> Machine:
         """A given machine, or else one by name or path."""
-        return self._machines.get(str(name)) or super().machine(name)
+        return self._machines.get(str(name)) or self._others.machine(name)
 
     def recorded(self, spec: TraceSpec, path: Path) -> Routing:
         """Routing of the given trace, or else read from a file."""
         if self._trace is None or spec.file != _TRACE:
-            return super().recorded(spec, path)
+            return self._others.recorded(spec, path)
         return shared_out(spec, self._trace)
 
     def strategy(self, name: str) -> type[Strategy]:
         """A given strategy, or else one by name."""
-        return self._strategies.get(name) or super().strategy(name)
+        return self._strategies.get(name) or self._others.strategy(name)
 
 
 def _kept(known: dict[str, Any], name: str, value: object) -> str:

@@ -41,7 +41,7 @@ def run_scenario(
     case = resolve(file)
     if streams(file, case, jobs, streamed):
         return streamed_case(file, case, progress)
-    jobs = min(jobs, len(case.entries)) if len(case.entries) * layer_passes(case) > WORTH_PROCESSES else 1
+    jobs = processes(case, len(case.entries), jobs)
     runs = []
     progress(_so_far(case, 0))
     with file.at():
@@ -49,6 +49,13 @@ def run_scenario(
             runs.append(run)
             progress(_so_far(case, len(runs)))
     return scenario_result(case, runs)
+
+
+def processes(case: Case, n_runs: int, most: int) -> int:
+    """How many processes to share some runs of a case among; only one knows the classes of a notebook."""
+    here_alone = any(entry.kind.__module__ == "__main__" for entry in case.entries)
+    worth_it = n_runs * layer_passes(case) > WORTH_PROCESSES
+    return min(most, n_runs) if worth_it and not here_alone else 1
 
 
 def streamed_case(

@@ -45,18 +45,8 @@ _RANGES: dict[str, tuple[str, Cell]] = {  # by the column that they stand beside
 _BUSY = next(title for title in _COLUMNS if title.startswith("busy"))
 _NOT_BRIEF = {_BUSY, "GPU\nGB", "GB per\ntoken", "TPOT\np95", "all\ntok/s", "TTFT\nrange"}
 _EXPENDABLE = (  # the first to go where a terminal is narrow
-    *(
-        _BUSY,
-        "GPU\nGB",
-        "GB per\ntoken",
-        _LIMIT,
-        "cached",
-        "TPOT\np95",
-        *_PREDICTING,
-        "hits",
-        "all\ntok/s",
-        "TPOT\np50",
-    ),
+    *(_BUSY, "GPU\nGB", "GB per\ntoken", _LIMIT, "cached", "TPOT\np95"),
+    *(*_PREDICTING, "hits", "all\ntok/s", "TPOT\np50"),
     *(title for title, _ in _RANGES.values()),
 )
 
@@ -81,7 +71,10 @@ def columns_of(runs: Sequence[RunResult], *, brief: bool = False) -> dict[str, C
     columns |= _LOSSY if any(run.summary.fidelity for run in runs) else {}
     if not any(run.limit for run in runs):
         columns = {title: cell for title, cell in columns.items() if title != _LIMIT}
-    return {title: cell for title, cell in columns.items() if not (brief and title in _NOT_BRIEF)}
+    if not brief:
+        return columns
+    last = {title: columns[title] for title in columns if title == _LIMIT}  # beside its bar
+    return {title: cell for title, cell in columns.items() if title not in {*_NOT_BRIEF, *last}} | last
 
 
 def fitting(result: ScenarioResult, console: Console) -> dict[str, Cell]:

@@ -13,9 +13,9 @@ from scenarios.processes import map_in_processes
 from scenarios.resolve import Case, Entry, reseeded, resolve
 from scenarios.results import RangesMade, RunResult, ScenarioResult
 from scenarios.run import (
-    WORTH_PROCESSES,
     costs_of_entry,
     plan_entry,
+    processes,
     run_scenario,
     scenario_result,
     streamed_case,
@@ -78,7 +78,7 @@ def run_with_ranges(
     of = effort(case, seeds, draws)
     cases = (case, *(reseeded(case, file, case.spec.seed + i) for i in range(1, of.seeds + 1)))
     tasks = [(turn, number) for turn in range(len(cases)) for number in range(len(case.entries))]
-    jobs = min(jobs, len(tasks)) if len(tasks) * layer_passes(case) > WORTH_PROCESSES else 1
+    jobs = processes(case, len(tasks), jobs)
     runs, drawn = [], []
     progress(_doing(case, tasks, 0))
     with file.at():

@@ -108,7 +108,7 @@ def test_a_recording_has_no_other_seeds(tmp_path: Path) -> None:
 
 
 def test_processes_give_what_one_gives(tmp_path: Path, result: ScenarioResult, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scenarios.uncertainty.WORTH_PROCESSES", 0)
+    monkeypatch.setattr("scenarios.run.WORTH_PROCESSES", 0)
     assert ran(tmp_path, jobs=2).to_json() == result.to_json()
 
 

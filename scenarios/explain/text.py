@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from scenarios.explain.explanation import Explanation
 from scenarios.results import RunResult
@@ -18,6 +18,12 @@ _LEVEL = 0.005  # relative; makespans nearer than this are equal
 _EVEN = 2.0  # times the mean share that the heaviest block may have
 
 
+def sentences(found: Explanation) -> list[str]:
+    """The lines that are no part of the table, one after the other."""
+    table = {*_table(found.path)}
+    return [line.strip() for line in lines(found) if line and line not in table]
+
+
 def lines(found: Explanation) -> Iterator[str]:
     """The lines, without markup."""
     run, limit = found.run, found.run.limit
@@ -25,10 +31,9 @@ def lines(found: Explanation) -> Iterator[str]:
     yield f"{found.title} · {run.label} on {found.machine}"
     yield f"{_speed(run)}: {seconds(run.summary.makespan_s)} in all, {percent(run.of_limit)} of the physical limit"
     yield ""
-    causes = found.path.seconds("cause")
-    first, spent_s = next(iter(causes.items()))
+    first, spent_s = next(iter(found.path.seconds("cause").items()))
     yield f"Bound by {first}: {percent(spent_s / found.path.length_s)} of the critical path"
-    yield from _table(causes, found.path.length_s)
+    yield from _table(found.path)
     yield f"  {_where(found.path)}; {_transfers(found.path)}"
     yield ""
     yield f"From the limit to here: {_sum(found)}"
@@ -50,9 +55,9 @@ def _speed(run: RunResult) -> str:
     return ", ".join([*parts, *([f"first token after {seconds(first_s)}"] if first_s is not None else [])])
 
 
-def _table(causes: Mapping[str, float], whole_s: float) -> Iterator[str]:
-    for name, spent_s in largest(causes, whole_s):
-        yield f"  {name:<24}{seconds(spent_s):>8}  {percent(spent_s / whole_s):>6}"
+def _table(path: Path) -> Iterator[str]:
+    for name, spent_s in largest(path.seconds("cause"), path.length_s):
+        yield f"  {name:<24}{seconds(spent_s):>8}  {percent(spent_s / path.length_s):>6}"
 
 
 def _where(path: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sim.notebook.markup import Html, tag
 
@@ -15,9 +15,9 @@ _TABLE = "border-collapse:collapse;margin:.3em 0;font-size:inherit"
 _CELL = "padding:.1em .9em .1em 0;border:0;background:none;white-space:nowrap"
 _BAR = "display:inline-block;height:.65em;background:currentColor;opacity:.45"
 _FAINT = "opacity:.75"
-_BAR_EM = 9  # the length of a bar of 100 %
+_BAR_EM = 7  # the length of a bar of 100 %
 
-_Any = TypeVar("_Any")
+_Object = TypeVar("_Object")
 
 
 class Row(NamedTuple):
@@ -32,13 +32,15 @@ class Row(NamedTuple):
 class Card:
     """`head` names the columns, that of the names included; `notes` are lines below.
 
-    Columns that have a head or bars hold figures and stand to the right, others words.
+    Columns that have a head or bars hold figures and stand to the right, others words. `plain` is the text for
+    `print`, if it is another.
     """
 
     title: str
     rows: Sequence[Row]
     head: tuple[str, ...] = ()
     notes: Sequence[str] = ()
+    plain: str | None = None
 
     def html(self) -> str:
         """One element, whose texts are escaped."""
@@ -49,6 +51,8 @@ class Card:
 
     def text(self) -> str:
         """The same in columns, without bars."""
+        if self.plain is not None:
+            return self.plain
         lines = [(each.name, *each.cells) for each in self.rows]
         lines = [self.head, *lines] if self.head else lines
         widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(max(map(len, lines), default=0))]
@@ -59,17 +63,21 @@ class Card:
         return bool(self.head) or any(each.share is not None for each in self.rows)
 
 
-def shown(card: Callable[[_Any], Card]) -> Callable[[type[_Any]], type[_Any]]:
+def shown(card: Callable[[_Object], Card]) -> Callable[[type[_Object]], type[_Object]]:
     """Decorate a class whose objects notebooks and `print` show as a card."""
 
-    def decorate(kind: type[_Any]) -> type[_Any]:
-        def html(self: _Any) -> str:
+    def decorate(kind: type[_Object]) -> type[_Object]:
+        def html(self: _Object) -> str:
             return card(self).html()
 
-        def text(self: _Any) -> str:
+        def text(self: _Object) -> str:
             return card(self).text()
 
+        def pretty(self: _Object, printer: Any, cycle: bool) -> None:
+            printer.text(card(self).text())
+
         kind._repr_html_ = html  # type: ignore[attr-defined]  # the name that notebooks look for
+        kind._repr_pretty_ = pretty  # type: ignore[attr-defined]  # and IPython, in place of all fields
         kind.__str__ = text  # type: ignore[method-assign,assignment]
         return kind
 

@@ -54,9 +54,8 @@ def summary_card(summary: Summary) -> Card:
     """Speeds, what was moved, and how busy the lanes are."""
     rows = [
         Row("time to first token", (seconds(summary.ttft_s),)),
-        Row(
-            "time per output token", (f"{seconds(summary.tpot_p50_s)}, 95th percentile {seconds(summary.tpot_p95_s)}",)
-        ),
+        Row("time per output token, median", (seconds(summary.tpot_p50_s),)),
+        Row("its 95th percentile", (seconds(summary.tpot_p95_s),)),
         Row("decode", (f"{number(summary.decode_tokens_per_s)} tok/s",)),
         Row("hit rate", (percent(summary.hit_rate),)),
         Row("weights loaded", (f"{number(summary.loaded_gb_per_token)} GB a token",)),
