@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.schedule import Kind
+from sim.stays import stays
 from sim.timeline import Timeline
 
 
@@ -30,34 +30,17 @@ class Residency:
 
 
 def residency(timeline: Timeline) -> Residency:
-    """The most and the mean of the experts whose stays overlap."""
-    schedule, stays = timeline.schedule, stays_s(timeline)
-    changes = sorted((moment, change) for begin, end in stays for moment, change in ((begin, 1), (end, -1)))
-    there = np.cumsum([change for _, change in changes])
-    total_s = sum(end - begin for begin, end in stays)
+    """Count each of `sim.stays` from the start of its load.
+
+    So a strategy that forgets weights instead of copying them back counts as filling its slots for good.
+    """
+    schedule, held = timeline.schedule, stays(timeline)
+    moments = np.concatenate((held.asked_s, held.until_s))
+    changes = np.repeat((1, -1), len(held.asked_s))
+    there = np.cumsum(changes[np.lexsort((changes, moments))])
+    total_s = float((held.until_s - held.asked_s).sum())
     return Residency(
         peak=int(there.max(initial=0)),
         mean=total_s / timeline.makespan_s if timeline.makespan_s else 0.0,
         expert_bytes=schedule.model.expert_bytes(schedule.precisions.experts),
     )
-
-
-def stays_s(timeline: Timeline) -> list[tuple[float, float]]:
-    """From when to when each expert has a slot, in seconds: from the start of its load to the end of its copy back.
-
-    Without a copy back, until the slot is filled anew: a strategy that forgets weights counts as filling its slots
-    for good.
-    """
-    schedule, times = timeline.schedule, timeline.times
-    ops = schedule.ops
-    since_s = dict.fromkeys(range(len(schedule.start_slots)), 0.0)  # slots that hold an expert
-    stays = []
-    moves = np.isin(ops.kind, (Kind.LOAD, Kind.UNLOAD)) & (ops.slot >= 0) & ~times.cancelled
-    for op in np.flatnonzero(moves).tolist():
-        slot, load = int(ops.slot[op]), ops.kind[op] == Kind.LOAD
-        moment_s = float(times.start_s[op] if load else times.end_s[op])
-        if slot in since_s:
-            stays.append((since_s.pop(slot), moment_s))
-        if load:
-            since_s[slot] = moment_s
-    return stays + [(begin_s, timeline.makespan_s) for begin_s in since_s.values()]

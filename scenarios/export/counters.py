@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from scenarios.export.tracks import nanoseconds
 from sim.critical_path import TRANSFERS
-from sim.residency import stays_s
 from sim.schedule import Kind
+from sim.stays import stays
 from sim.timeline import Timeline
 
 
@@ -29,7 +29,7 @@ def counters_of(timeline: Timeline) -> Iterator[Counter]:
     """Of each lane with transfers, their rate and how many wait; expert slots in use, filled, and to be filled.
 
     A rate is the mean over its op. An op waits from its dispatch to its start, be it for its lane or for other ops. A
-    slot is in use as in `sim.residency`, and its expert is resident once the load has ended. A load is under way from
+    slot is in use as in `sim.stays`, and its expert is resident once the load has ended. A load is under way from
     its dispatch to its end.
     """
     schedule, times = timeline.schedule, timeline.times
@@ -43,12 +43,12 @@ def counters_of(timeline: Timeline) -> Iterator[Counter]:
         rate = ops.size_bytes[mine] / np.maximum(end[mine] - start[mine], 1)  # bytes a nanosecond
         yield _counter(f"{lane.name} rate", "GB/s", start[mine], end[mine], rate)
         yield _counter(f"{lane.name} queue", "ops", dispatched[mine], start[mine])
-    stays = nanoseconds(np.array(stays_s(timeline)).reshape(-1, 2))
+    held = stays(timeline)
     loads = np.flatnonzero((ops.kind == Kind.LOAD) & (ops.slot >= 0) & ~times.cancelled)
-    if len(stays):
-        begin, until = np.concatenate([stays[:, 0], start[loads]]), np.concatenate([stays[:, 1], end[loads]])
-        yield _counter("expert slots", "in use", stays[:, 0], stays[:, 1])
-        yield _counter("experts", "resident", begin, until, np.repeat([1.0, -1.0], [len(stays), len(loads)]))
+    if len(held.expert):
+        until = nanoseconds(held.until_s)
+        yield _counter("expert slots", "in use", nanoseconds(held.asked_s), until)
+        yield _counter("experts", "resident", nanoseconds(held.whole_s), until)
     if len(loads):
         yield _counter("expert loads", "under way", dispatched[loads], end[loads])
 
