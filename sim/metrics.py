@@ -100,10 +100,10 @@ class PhaseTimes(NamedTuple):
 
 def tally(ops: Ops, cancelled: NDArray[np.bool_]) -> Tally:
     """Count over a block of ops."""
-    uses, hits = _uses(ops)
+    n_uses, hits = _count(ops)
     return Tally(
         n_ops=len(ops),
-        uses=uses,
+        uses=n_uses,
         from_cache=hits,
         prefetched=int(((ops.kind == Kind.LOAD) & (ops.reason == Reason.PREFETCH) & ~cancelled).sum()),
         prefetches_used=int(((ops.kind == Kind.EXPERT) & (ops.reason == Reason.PREFETCHED)).sum()),
@@ -160,8 +160,8 @@ def _phases(schedule: Schedule, step_end_s: NDArray[np.float64]) -> dict[Phase, 
 
 def hit_rate(schedule: Schedule) -> float | None:
     """Share of the uses of routed experts whose weights were on the GPU, or on their way, before the routing was."""
-    uses, hits = _uses(schedule.ops)
-    return _share(hits, uses)
+    n_uses, hits = _count(schedule.ops)
+    return _share(hits, n_uses)
 
 
 def moved_bytes(schedule: Schedule, kind: Kind, cancelled: NDArray[np.bool_] | bool = False) -> int:
@@ -173,10 +173,16 @@ def _moved(ops: Ops, kind: Kind, cancelled: NDArray[np.bool_] | bool) -> int:
     return int(ops.size_bytes[(ops.kind == kind) & ~np.asarray(cancelled)].sum())
 
 
-def _uses(ops: Ops) -> tuple[int, int]:
+def uses(ops: Ops) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Numbers of the ops that use a routed expert, and which of these uses hit: arrays [use]."""
+    routed = np.flatnonzero((ops.kind == Kind.EXPERT) & (ops.expert >= 0))
+    return routed, np.isin(ops.reason[routed], _FROM_CACHE)
+
+
+def _count(ops: Ops) -> tuple[int, int]:
     """Uses of routed experts, and how many of them hit."""
-    routed = (ops.kind == Kind.EXPERT) & (ops.expert >= 0)
-    return int(routed.sum()), int(np.isin(ops.reason[routed], _FROM_CACHE).sum())
+    routed, hit = uses(ops)
+    return len(routed), int(hit.sum())
 
 
 def _share(part: int, whole: int) -> float | None:
