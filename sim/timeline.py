@@ -91,14 +91,17 @@ class Timeline:
     @cached_property
     def dispatch_s(self) -> float:
         """Seconds that the host spends dispatching, as simulated or as measured."""
-        if not len(self.times):
-            return 0.0
+        return float((self.times.dispatched_s - self.dispatch_start_s).sum())
+
+    @property
+    def dispatch_start_s(self) -> NDArray[np.float64]:
+        """When the host turned to each op [op]; it dispatches that op from here until `times.dispatched_s`."""
         dispatched, of_host = self.times.dispatched_s, self.schedule.facts.of_host
-        free = dispatched.copy()  # when the host turns to the next op
-        free[of_host] = self.times.end_s[of_host]
-        gaps = dispatched - np.roll(free, 1)
-        gaps[0] = dispatched[0]
-        return float(np.maximum(gaps, 0.0, out=gaps).sum())
+        free = np.roll(dispatched, 1)  # when it was done with the op before
+        after = of_host[of_host < len(dispatched) - 1]
+        free[after + 1] = self.times.end_s[after]
+        free[:1] = 0.0
+        return np.minimum(free, dispatched, out=free)
 
     def save(self, path: str | Path) -> None:
         """Write the times as one Arrow file, atomically; the schedule is saved by itself."""

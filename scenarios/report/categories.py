@@ -53,10 +53,7 @@ def categories_of(timeline: Timeline) -> NDArray[np.int64]:
 
 def dispatch_start_s(timeline: Timeline) -> NDArray[np.float64]:
     """When the host turned to each op; it is dispatched from here until `times.dispatched_s`."""
-    ops, times = timeline.schedule.ops, timeline.times
-    free = np.where(ops.lane == 0, times.end_s, times.dispatched_s)
-    before = np.concatenate(([0.0], free[:-1]))
-    return np.minimum(before, times.dispatched_s)
+    return timeline.dispatch_start_s
 
 
 def busy_s(timeline: Timeline) -> NDArray[np.float64]:
