@@ -7,9 +7,11 @@ from typing import Any
 
 from scenarios.report.categories import CATEGORIES, DISPATCH, WAIT
 from scenarios.report.causes import paint
+from scenarios.report.expert_maps import expert_maps
 from scenarios.report.gantt import views
 from scenarios.report.lane_names import short_name
 from scenarios.report.latency import latency
+from scenarios.report.over_time import over_time_data
 from scenarios.report.ranking import Entry
 from sim.critical_path import Cause, Path
 from sim.releases import Release
@@ -31,7 +33,8 @@ def data(entries: Sequence[Entry], paths: Sequence[Path]) -> dict[str, Any]:
         shown = views(entry.run.timeline, path, most_rows) if left > 0 else []
         left -= sum(view["count"] for view in shown)
         runs.append(_run(entry, shown if left >= 0 else []))
-    return gantt_names() | {"runs": runs}
+    panels = {"expert_maps": expert_maps(entries), "over_time": over_time_data(entries)}
+    return gantt_names() | {"runs": runs} | panels
 
 
 def gantt_names() -> dict[str, Any]:

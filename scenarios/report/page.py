@@ -26,8 +26,8 @@ from sim.errors import InputError
 from sim.files import write_text
 from sim.schedule import Phase
 
-_STYLES = ("pace.css", *GANTT_STYLES)
-_SCRIPTS = (*GANTT_SCRIPTS, "pace.js", "latency.js")
+_STYLES = ("pace.css", *GANTT_STYLES, "expert_maps.css")
+_SCRIPTS = (*GANTT_SCRIPTS, "pace.js", "choice.js", "expert_maps.js", "over_time.js", "latency.js")
 
 
 class Section(NamedTuple):
@@ -99,6 +99,19 @@ def _sections(
             if kept
             else None,
             join([gantt_markup() if kept else None, _not_kept(entries)]),
+        ),
+        Section(
+            "experts",
+            "Experts",
+            "Each expert of each layer: how often it was needed, how long its weights were on the GPU, "
+            "and how often they were not there when it was needed.",
+            Html(asset("expert_maps.html")) if kept else None,
+        ),
+        Section(
+            "over-time",
+            "Over time",
+            "The cache, the link and the devices, step by step. Tap a strategy to hide it.",
+            Html(asset("over_time.html")) if kept else None,
         ),
         Section(
             "latency",

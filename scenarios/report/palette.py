@@ -68,6 +68,35 @@ MEMORY: tuple[Pair, ...] = (
     ("#b9c0cc", "#4b5464"),
     ("#8a5a83", "#b988b2"),
 )
+# Sequential, from nothing to most: away from the page's own lightness, step by step.
+HEAT: dict[str, tuple[Pair, ...]] = {
+    "uses": (
+        ("#f1eef7", "#191d2f"),
+        ("#beadfb", "#414084"),
+        ("#8575e3", "#786acb"),
+        ("#4e4ba4", "#b4a0f6"),
+        ("#202267", "#ebe3fe"),
+    ),
+    "resident": (
+        ("#ebf3ec", "#052323"),
+        ("#76d1a4", "#01564e"),
+        ("#119f81", "#0d9074"),
+        ("#05675e", "#5dc897"),
+        ("#013536", "#cff3d5"),
+    ),
+    "misses": (
+        ("#f6eee8", "#2d1714"),
+        ("#f3a778", "#7a2f18"),
+        ("#d46225", "#be5a25"),
+        ("#973412", "#ed9963"),
+        ("#5b0501", "#fee2cc"),
+    ),
+}
+
+
+def heat(name: str) -> list[str]:
+    """The CSS colours of a sequential scale, from nothing to most."""
+    return [f"var(--h-{name}-{i})" for i in range(len(HEAT[name]))]
 
 
 def variables() -> dict[str, Pair]:
@@ -78,6 +107,7 @@ def variables() -> dict[str, Pair]:
         **{f"c-{name}": pair for name, pair in CATEGORIES.items()},
         **{f"p-{name}": pair for name, pair in CAUSES.items()},
         **{f"m{i}": pair for i, pair in enumerate(MEMORY)},
+        **{f"h-{name}-{i}": pair for name, stops in HEAT.items() for i, pair in enumerate(stops)},
     }
 
 
