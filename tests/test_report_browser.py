@@ -70,8 +70,10 @@ await frame();
 await plotlyReady;
 await frame();
 document.querySelectorAll("details").forEach((details) => { details.open = true; });
+document.querySelectorAll("#latency-view button")[1].click();
+const share = document.getElementById("latency-plot").data.every((line) => line.y.length === 101);
 return {
-  seen, zoomed: Math.round(600 * zoomed), back, pointed, followed, left_alone, hidden, causes: causes.includes("GPU compute"), linked,
+  share, seen, zoomed: Math.round(600 * zoomed), back, pointed, followed, left_alone, hidden, causes: causes.includes("GPU compute"), linked,
   recoloured: pixels() !== light, lines: document.getElementById("latency-plot").data.length, overflow: document.body.scrollWidth > innerWidth,
 };
 """  # noqa: E501
@@ -81,6 +83,7 @@ return {
 def test_the_page_draws_and_answers_without_errors(tmp_path: Path, width: int) -> None:
     result = small_result(tmp_path)
     assert told(tmp_path, render(result), READER, width) == {
+        "share": True,
         "seen": [True] * len(result.runs),
         "zoomed": 100,
         "back": True,

@@ -194,7 +194,12 @@ def test_latency_is_the_time_between_tokens(result: ScenarioResult) -> None:
         shown = latency(timeline)
         assert shown["per_point"] == 1
         assert shown["x"] == list(range(1, 40))
-        assert shown["median_s"] == pytest.approx(np.diff(timeline.step_end_s), rel=1e-5)
+        step_s = np.diff(timeline.step_end_s)
+        assert shown["median_s"] == pytest.approx(step_s, rel=1e-5)
+        quantiles = shown["quantiles_s"]
+        assert (quantiles[0], quantiles[50], quantiles[-1]) == pytest.approx(
+            (min(step_s), np.median(step_s), max(step_s)), rel=1e-5
+        )
 
 
 def test_long_runs_are_binned_without_losing_the_extremes(tmp_path: Path) -> None:

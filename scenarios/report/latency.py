@@ -15,7 +15,8 @@ _MOST_POINTS = 200
 def latency(timeline: Timeline) -> dict[str, Any]:
     """Seconds of the decode steps: the median, least and most of each bin of `per_point` consecutive ones.
 
-    `x` is the number of the middle decode step of each bin, counted from 1 over the whole run.
+    `x` is the number of the middle decode step of each bin, counted from 1 over the whole run. `quantiles_s` are the
+    least step, each percentile from the first on, and the longest.
     """
     step_s = np.diff(timeline.step_end_s, prepend=0.0)
     decode = step_s[[step.phase == Phase.DECODE for step in timeline.schedule.steps]]
@@ -27,6 +28,7 @@ def latency(timeline: Timeline) -> dict[str, Any]:
         "median_s": [_short(np.median(part)) for part in bins],
         "least_s": [_short(part.min()) for part in bins],
         "most_s": [_short(part.max()) for part in bins],
+        "quantiles_s": [_short(value) for value in np.quantile(decode, np.linspace(0, 1, 101))] if len(decode) else [],
     }
 
 

@@ -116,7 +116,7 @@ def _sections(
         Section(
             "latency",
             "Latency per token",
-            "Time of each decode step over the run. Tap a strategy to hide it.",
+            "Time of each decode step over the run, and how it is distributed. Tap a strategy to hide it.",
             Html(asset("latency.html")) if decodes else None,
         ),
         Section("memory", "Memory", None, memory_bars(entries, result.machine)),

@@ -1,28 +1,53 @@
-// Decode latency over the run: a line for each strategy.
+// Decode latency over the run, and its distribution: a line for each strategy.
 plotlyReady.then(() => {
   const plot = document.getElementById("latency-plot"), hidden = new Set();
   const shown = report.runs.filter((run) => run.latency.x.length);
   if (!plot || !shown.length) return;
 
+  let view = 0;
+
   function draw() {
-    const values = shown.flatMap((run) => run.latency.median_s).filter((value) => value > 0);
-    const least = Math.min(...values), most = Math.max(...values), log = most / least > 20;
-    const scale = unit(most);
+    [overTheRun, distribution][view]();
+    document.getElementById("latency-note").textContent = view || bins === 1 ? "" : `Each point is the median of up to ${bins} consecutive steps.`;
+  }
+
+  const look = (run, i) => ({
+    type: "scatter", name: plain(run.label), visible: !hidden.has(i), hovertemplate: "%{customdata}<extra></extra>",
+    line: { color: colour(run.paint), width: i ? 1.5 : 2.5, dash: run.bracket ? "dot" : run.dashed ? "dash" : "solid" },
+    marker: { color: colour(run.paint), size: 8 },
+  });
+  const frame = { margin: { l: 64, r: 12, t: 30, b: 50 }, hovermode: "closest", hoverdistance: 40 };
+  const tall = () => (narrow.matches ? 320 : 400);
+
+  // The axis of times between two, logarithmic where they are far apart.
+  function times(values) {
+    const least = Math.min(...values), most = Math.max(...values), scale = unit(most), marks = decades(least, most);
+    const log = { type: "log", tickvals: marks.map((mark) => mark * scale.factor), ticktext: marks.map(seconds) };
+    return { scale, axis: most / least > 20 ? log : { rangemode: "tozero", ticksuffix: ` ${scale.name}` } };
+  }
+
+  // How many of the steps take at most how long.
+  function distribution() {
+    const { scale, axis } = times(shown.flatMap((run) => run.latency.quantiles_s).filter((value) => value > 0));
     const traces = shown.map((run, i) => ({
-      type: "scatter", mode: run.latency.x.length > 1 ? "lines" : "markers", name: plain(run.label),
-      x: run.latency.x, y: run.latency.median_s.map((value) => value * scale.factor), visible: !hidden.has(i),
-      line: { color: colour(run.paint), width: i ? 1.5 : 2.5, dash: run.bracket ? "dot" : run.dashed ? "dash" : "solid" },
-      marker: { color: colour(run.paint), size: 8 },
-      customdata: run.latency.median_s.map((median, at) => text(run, at, median)),
-      hovertemplate: "%{customdata}<extra></extra>",
+      ...look(run, i), mode: "lines", x: run.latency.quantiles_s.map((value) => value * scale.factor), y: run.latency.quantiles_s.map((_, percent) => percent),
+      customdata: run.latency.quantiles_s.map((value, percent) => `<b>${plain(run.label)}</b><br>${percent} % of the steps take at most ${seconds(value)}`),
     }));
-    const marks = log ? decades(least, most) : [];
     Plotly.react(plot, traces.reverse(), layout({
-      height: narrow.matches ? 320 : 400, margin: { l: 64, r: 12, t: 30, b: 50 }, hovermode: "closest", hoverdistance: 40,
-      xaxis: { title: { text: "decode step", standoff: 12 }, showgrid: false, nticks: narrow.matches ? 5 : 10 },
-      yaxis: log
-        ? { type: "log", tickvals: marks.map((mark) => mark * scale.factor), ticktext: marks.map(seconds) }
-        : { rangemode: "tozero", ticksuffix: ` ${scale.name}` },
+      ...frame, height: tall(), xaxis: { ...axis, title: { text: "time of a step", standoff: 12 } }, yaxis: { range: [0, 101], ticksuffix: " %" },
+    }), config);
+  }
+
+  function overTheRun() {
+    const values = shown.flatMap((run) => run.latency.median_s).filter((value) => value > 0);
+    const { scale, axis } = times(values);
+    const traces = shown.map((run, i) => ({
+      ...look(run, i), mode: run.latency.x.length > 1 ? "lines" : "markers",
+      x: run.latency.x, y: run.latency.median_s.map((value) => value * scale.factor),
+      customdata: run.latency.median_s.map((median, at) => text(run, at, median)),
+    }));
+    Plotly.react(plot, traces.reverse(), layout({
+      ...frame, height: tall(), xaxis: { title: { text: "decode step", standoff: 12 }, showgrid: false, nticks: narrow.matches ? 5 : 10 }, yaxis: axis,
     }), config);
   }
 
@@ -38,9 +63,11 @@ plotlyReady.then(() => {
   }
 
   const bins = Math.max(...shown.map((run) => run.latency.per_point));
-  if (bins > 1) {
-    document.getElementById("latency-note").textContent = `Each point is the median of up to ${bins} consecutive steps.`;
-  }
+  choice(document.getElementById("latency-view"), ["Over the run", "Distribution"], view, (picked) => {
+    view = picked;
+    Plotly.purge(plot);
+    draw();
+  });
   legend(document.getElementById("latency-legend"),
     shown.map((run, key) => ({ key, label: run.label, paint: run.paint, dashed: run.dashed })), hidden, draw);
   draw();
