@@ -10,6 +10,7 @@ from scenarios.explain import Explanation, explain, lines
 from scenarios.load import load_scenario
 from scenarios.report.ranking import contenders, rank
 from scenarios.run import run_scenario
+from tests.report_pages import data_of, read_page
 from tests.scenario_files import SCENARIO, write_files
 
 LABELS = ["stream", "lru", "prefetch", "cheaper", "fiddler", "daop"]
@@ -79,6 +80,14 @@ def test_diff_reads_what_run_saves(scenario: Path, tmp_path: Path) -> None:
     assert code == 0
     assert output.startswith("A  04-lru: ")
     assert "ops are in both" in output
+    page = tmp_path / "diff.html"
+    assert invoke("diff", str(lru), str(fiddler), "--out", str(page))[1].endswith(f"page: {page}\n")
+    html = page.read_text(encoding="utf-8")
+    (drawn,) = data_of(read_page(html))["runs"]
+    assert drawn["notes"][:2] == ["A", "B"]
+    assert "07-fiddler" in html
+    assert "plotly" not in html.split("<style>")[0].lower()
+    assert len(html) < 1_000_000, "a page without Plotly"
     (tmp_path / "07-fiddler.schedule.arrow").unlink()
     code, output = invoke("diff", str(lru), str(fiddler))
     assert (code, len(output.strip().splitlines())) == (2, 1)

@@ -25,14 +25,24 @@ def diff(
             "--schedule", help="Of the timelines that have no NAME.schedule.arrow beside NAME.timeline.arrow."
         ),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write a page with both timelines here: FILE.html.")
+    ] = None,
 ) -> None:
     """Compare two timelines, op by op and along their critical paths: what got slower, and why."""
     from scenarios.timeline_files import load_timeline, stem
     from sim.timeline_diff import difference
 
-    found = difference(load_timeline(a, schedule), load_timeline(b, schedule))
-    for line in _lines(found, stem(a), stem(b)):
+    timelines = load_timeline(a, schedule), load_timeline(b, schedule)
+    found, names = difference(*timelines), (stem(a), stem(b))
+    if out is not None:
+        from scenarios.diff_page import write_difference
+
+        write_difference(out, found, *timelines, names)
+    for line in _lines(found, *names):
         typer.echo(line)
+    if out is not None:
+        typer.echo(f"page: {out}")
 
 
 def _lines(found: Difference, a: str, b: str) -> Iterator[str]:

@@ -67,7 +67,7 @@ def render(result: ScenarioResult) -> str:
         data=data(kept, paths),
         styles="".join(map(asset, _STYLES)),
         scripts="".join(map(asset, _SCRIPTS)),
-        plotly_last=True,
+        plotly="last",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from string import Template
-from typing import Any
+from typing import Any, Literal
 
 from scenarios.report import palette
 from scenarios.report.assets import asset
@@ -23,16 +23,13 @@ def fill(
     scripts: str,
     styles: str = "",
     brackets: str | Html = "",
-    plotly_last: bool = False,
+    plotly: Literal["first", "last"] | None = "first",
 ) -> str:
     """The text of the file; `links` are titles of sections by anchor.
 
-    Scripts find `data` as `report`. They may use Plotly at once, or with `plotly_last`, which lets the page appear
-    sooner, when `plotlyReady` (`assets/plotly.js`) has come.
+    Scripts find `data` as `report`. They may use Plotly at once if it comes `first`, or, if it comes `last`, which
+    lets the page appear sooner, when `plotlyReady` (`assets/plotly.js`) has come.
     """
-    from plotly.offline import get_plotlyjs
-
-    kind, scripts = ("text/plain", asset("plotly.js") + scripts) if plotly_last else ("text/javascript", scripts)
     return Template(asset("report.html")).substitute(
         title=join([title]),
         facts=join(tag("span", fact) for fact in facts),
@@ -42,7 +39,13 @@ def fill(
         sections=join(sections),
         footer=join([footer]),
         css=palette.css() + asset("base.css") + asset("figures.css") + styles,
-        plotly=f'<script id="plotly" type="{kind}">{get_plotlyjs()}</script>',
+        plotly="" if plotly is None else _plotly("text/plain" if plotly == "last" else "text/javascript"),
         data=embed_json(data),
-        js=asset("theme.js") + asset("plots.js") + scripts,
+        js="".join(map(asset, ("theme.js", "plots.js", *(["plotly.js"] if plotly == "last" else [])))) + scripts,
     )
+
+
+def _plotly(kind: str) -> str:
+    from plotly.offline import get_plotlyjs
+
+    return f'<script id="plotly" type="{kind}">{get_plotlyjs()}</script>'

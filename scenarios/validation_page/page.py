@@ -8,12 +8,13 @@ from typing import Any
 
 from scenarios.report.assets import asset
 from scenarios.report.data import gantt_names
+from scenarios.report.deviations import cause_bars
 from scenarios.report.gantt_assets import GANTT_SCRIPTS, GANTT_STYLES, gantt_markup
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
 from scenarios.validate import Validation
 from scenarios.validation_page.collect import NAMES, Collected
-from scenarios.validation_page.errors import by_cause, by_kind, by_schedule
+from scenarios.validation_page.errors import by_kind, by_schedule
 from scenarios.validation_table import tenths, verdict
 from sim.files import write_text
 from sim.readable import percent, seconds
@@ -49,7 +50,7 @@ def render(found: Validation, collected: Collected) -> str:
     contents = {
         "scatter": Html((_ASSETS / "scatter.html").read_text(encoding="utf-8")),
         "schedules": by_schedule(found),
-        "causes": join([by_cause(collected.causes, NAMES), by_kind(found)]),
+        "causes": join([cause_bars(collected.causes, NAMES), by_kind(found)]),
         "timeline": gantt_markup("Schedule") if shown else None,
     }
     sections = {name: content for name, content in contents.items() if content}
@@ -64,7 +65,7 @@ def render(found: Validation, collected: Collected) -> str:
         data=gantt_names() | {"runs": shown + [{"views": []}] * (len(collected) - len(shown))} | _points(found),
         styles="".join(asset(name) for name in (*GANTT_STYLES, "pace.css")),
         scripts="".join(map(asset, GANTT_SCRIPTS)) + (_ASSETS / "scatter.js").read_text(encoding="utf-8"),
-        plotly_last=True,
+        plotly="last",
     )
 
 
