@@ -23,7 +23,7 @@ def check_folder(folder: Path) -> None:
 
 
 def write_results(
-    folder: Path, result: ScenarioResult, *, schedules: bool = False, exports: Sequence[Format] = ()
+    folder: str | Path, result: ScenarioResult, *, schedules: bool = False, exports: Sequence[Format] = ()
 ) -> None:
     """Write report.html, results.json and results.parquet, each atomically.
 
@@ -31,6 +31,7 @@ def write_results(
     """
     from scenarios.report import write_report
 
+    folder = Path(folder)
     for name, run in zip(file_names(result.runs), result.runs, strict=True):
         if schedules:
             run.schedule.save(folder / f"{name}{SCHEDULE}")

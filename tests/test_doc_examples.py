@@ -18,7 +18,7 @@ from scenarios.cli import app
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_LANGUAGES = {"", "python", "text", "sh", "sql", "yaml", "toml"}
+_LANGUAGES = {"", "python", "text", "sh", "yaml", "toml", "sql"}
 MOESIM: Any = typer.main.get_command(app)
 _Refused: Any = typer.BadParameter.__mro__[1]  # what all complaints of typer's parser are
 

@@ -13,7 +13,6 @@ from scenarios.schema import PredictorSpec, Scenario, TraceSpec, WorkloadSpec
 from sim.strategies.registry import strategies
 from tests.hand_work import experts_on, plan_tiny
 from tests.listing import trace_of
-from tests.runs import run
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -62,17 +61,3 @@ def test_the_example_of_a_strategy_runs() -> None:
     exec(compile(example[1], "docs/strategies.md", "exec"), names)
     schedule = plan_tiny(names["MyIdea"](blocking=True), trace_of([[0, 2], [3, 1]], [[0, 1], [2, 3]]), 3)
     assert {reason for _, reason in experts_on(schedule, "gpu0")} == {"hit", "stream"}
-
-
-def test_the_example_of_the_exports_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    example = re.search(r"```python\n(.*?)```", read("docs/exports.md"), re.DOTALL)
-    assert example is not None
-    monkeypatch.chdir(tmp_path)
-    timeline = run(("fiddler", (("cpu_below", 2),)), "plain")
-    timeline.schedule.save("results/01-lru-cache-prefetch.schedule.arrow")
-    timeline.save("results/01-lru-cache-prefetch.timeline.arrow")
-    exec(compile(example[1], "docs/exports.md", "exec"), {})
-    assert "'path_s_sum': " in capsys.readouterr().out
-    assert Path("trace.json.gz").is_file()

@@ -8,15 +8,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from scenarios.explain import Explanation, explain, lines
 from scenarios.load import load_scenario
 from scenarios.results import ScenarioResult
 from scenarios.run import run_scenario
+from sim.critical_path import critical_path
+from sim.gap import Gap
+from sim.metrics import summarise
 from sim.notebook import Card, Row
 from sim.notebook.why import REST, largest
 from sim.readable import change, gigabytes, number, percent, seconds
+from sim.timeline import Timeline, Times
 from sim.timeline_diff import difference
 from tests.scenario_files import SCENARIO, machine, write_files
 from tests.traces import random_trace
@@ -182,3 +187,17 @@ def test_figures_in_words() -> None:
     assert [number(value) for value in (None, 0.01234, 99.97, 1234.5)] == ["–", "0.0123", "100", "1234"]
     assert [percent(value) for value in (None, 0.256, 0.996, 1.0)] == ["–", "26 %", "99.6 %", "100 %"]
     assert [gigabytes(value) for value in (352e6, 1e9, 46.7e9)] == ["352 MB", "1 GB", "46.7 GB"]
+
+
+def test_a_run_of_nothing_has_cards_too(result: ScenarioResult) -> None:
+    run = result["lru"]
+    none = np.zeros(0)
+    empty = replace(run.schedule, ops=run.schedule.ops[:0], steps=(), start_slots=())
+    timeline = Timeline(empty, Times(none, none, none, np.zeros(0, np.bool_)))
+    shown = [
+        empty, timeline, summarise(timeline), critical_path(timeline), Gap(0.0, 0.0, 0.0, 0.0, 0.0),
+        difference(timeline, timeline), random_trace([]), replace(run, limit=None, gap=None, timeline=timeline),
+        replace(result, runs=()),
+    ]  # fmt: skip
+    for each in shown:
+        assert Reader(html_of(each)).words
