@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.report.categories import DISPATCH, categories_of, dispatch_start_s
+from scenarios.report.categories import DISPATCH, categories_of
 from sim.schedule import Phase, Schedule
 from sim.timeline import Timeline
 
@@ -47,7 +47,7 @@ def slices_of(timeline: Timeline) -> Slices:
     op = np.concatenate([numbers, numbers])
     lane = np.concatenate([ops.lane.astype(np.int64), np.zeros(n, np.int64)])
     category = np.concatenate([categories_of(timeline), np.full(n, DISPATCH)])
-    start = nanoseconds(np.concatenate([times.start_s, dispatch_start_s(timeline)]))
+    start = nanoseconds(np.concatenate([times.start_s, timeline.dispatch_start_s]))
     end = nanoseconds(np.concatenate([times.end_s, times.dispatched_s]))
     track, extra = _laid_out(lane, start, end, len(timeline.schedule.lanes))
     order = np.lexsort((op, start, track))

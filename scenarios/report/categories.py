@@ -51,11 +51,6 @@ def categories_of(timeline: Timeline) -> NDArray[np.int64]:
     return np.where(ops.kind == Kind.WAIT, WAIT, ops.reason.astype(np.int64))
 
 
-def dispatch_start_s(timeline: Timeline) -> NDArray[np.float64]:
-    """When the host turned to each op; it is dispatched from here until `times.dispatched_s`."""
-    return timeline.dispatch_start_s
-
-
 def busy_s(timeline: Timeline) -> NDArray[np.float64]:
     """Busy seconds [lane, category]; a row sums to the lane's `Timeline.busy_s`, so that waiting is left out."""
     schedule, times = timeline.schedule, timeline.times

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.report.categories import DISPATCH, categories_of, dispatch_start_s
+from scenarios.report.categories import DISPATCH, categories_of
 from sim.releases import NOTHING, Release, Releases, releases
 from sim.timeline import Timeline
 
@@ -43,7 +43,7 @@ def rows_of(timeline: Timeline) -> Rows:
     """Ops and dispatches of a whole timeline."""
     ops, times = timeline.schedule.ops, timeline.times
     numbers, n = np.arange(len(ops)), len(ops)
-    start = np.concatenate([times.start_s, dispatch_start_s(timeline)])
+    start = np.concatenate([times.start_s, timeline.dispatch_start_s])
     end = np.concatenate([times.end_s, times.dispatched_s])
     lane = np.concatenate([ops.lane.astype(np.int64), np.zeros(n, np.int64)])
     category = np.concatenate([categories_of(timeline), np.full(n, DISPATCH)])

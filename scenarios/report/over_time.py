@@ -16,7 +16,7 @@ from sim.schedule import Phase, Reason
 from sim.timeline import Timeline
 
 _MOST_POINTS = 120  # of one run and phase; more would only show how steps differ by chance
-_POINT_BUDGET = 6000  # of all runs together in one phase: some 0.3 MB
+_POINT_BUDGET = 2000  # of all runs together in one phase: 0.1 MB
 _FEWEST_POINTS = 30
 _LANES = (GPU, H2D, CPU)
 _ASKED = {
