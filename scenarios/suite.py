@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -20,14 +20,23 @@ class Suite(Part):
     title: str = ""
     defaults: dict[str, Any] = Field(default={}, description="What every scenario has that does not say otherwise.")
     scenarios: list[dict[str, Any]] = Field(min_length=1)
+    unseen: list[str] = Field(default=[], description="Names of models that calibration is not to measure.")
 
 
-def load_suite(path: str | Path, **stated: Any) -> tuple[str, list[ScenarioFile]]:
-    """Title and scenarios of a suite given by path, or bundled and given by name; raises InputError."""
+class LoadedSuite(NamedTuple):
+    """A suite's title, its scenarios, and the names of the models that a calibration for it leaves out."""
+
+    title: str
+    files: list[ScenarioFile]
+    unseen: frozenset[str]
+
+
+def load_suite(path: str | Path, **stated: Any) -> LoadedSuite:
+    """A suite given by path, or bundled and given by name; raises InputError."""
     source = read_yaml(find_file(path, _SUITES, "suite"))
     suite = check(Suite, source.data, source)
     scenarios = [
         check_scenario(source, {**suite.defaults, **scenario}, ("scenarios", i), **stated)
         for i, scenario in enumerate(suite.scenarios)
     ]
-    return suite.title or source.path.stem, scenarios
+    return LoadedSuite(suite.title or source.path.stem, scenarios, frozenset(suite.unseen))

@@ -17,6 +17,7 @@ from sim.condition import condition
 from sim.cost import CostModel, Costs
 from sim.files import write_text
 from sim.intervals import DRAWS, LEVEL, Range, drawn_speeds, ranges_of
+from sim.kernel_cost import measures
 from sim.noise import names_of, normals
 from sim.retime import retime
 from sim.schedule import Schedule
@@ -40,6 +41,7 @@ class Validated:
     warnings: tuple[str, ...]
     condition: float | None = None  # speed of memory around the runs over that during calibration
     range_s: Range | None = None
+    unseen: bool = False  # its experts are of a shape that was not measured
 
     @property
     def covered(self) -> bool | None:
@@ -80,10 +82,13 @@ class KindShare:
 
 @dataclass(frozen=True)
 class Validation:
-    """All schedules of a suite. `prefill_error` and `decode_error` are medians over schedules of the median absolute
-    error of their steps. `tau` is the mean over scenarios of Kendall's tau among their strategies; a pair of
-    strategies is clear if their measured times differ by more than the repeats of either. `coverage` is the
-    share of measured times within the range of the prediction, which should be `level`.
+    """All schedules of a suite.
+
+    Errors, ranking and coverage are of those whose shapes were measured, if there are any; `unseen_median_error` is of
+    the others. `prefill_error` and `decode_error` are medians over schedules of the median absolute error of their
+    steps. `tau` is the mean over scenarios of Kendall's tau among their strategies; a pair of strategies is clear if
+    their measured times differ by more than the repeats of either. `coverage` is the share of measured times within
+    the range of the prediction, which should be `level`.
     """
 
     title: str
@@ -104,6 +109,8 @@ class Validation:
     coverage: float | None = None
     steady_coverage: float | None = None
     median_width: float | None = None  # of the ranges, over the prediction
+    unseen_schedules: int = 0
+    unseen_median_error: float | None = None
     level: float = LEVEL
 
     def to_json(self) -> str:
@@ -134,7 +141,9 @@ def validate_suite(
 
 
 def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validation:
-    """Errors and ranking over all schedules."""
+    """Errors and ranking over all schedules, those of shapes that were not measured apart."""
+    every, unseen = schedules, [abs(each.comparison.error) for each in schedules if each.unseen]
+    schedules = [each for each in every if not each.unseen] or every
     errors = [abs(each.comparison.error) for each in schedules]
     spreads = [each.comparison.repeat_spread for each in schedules if each.comparison.repeat_spread is not None]
     scenarios = dict.fromkeys(each.scenario for each in schedules)
@@ -144,7 +153,7 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
     return Validation(
         title=title,
         machine=machine,
-        schedules=tuple(schedules),
+        schedules=tuple(every),
         median_error=float(np.quantile(errors, 0.5)),
         p95_error=float(np.quantile(errors, 0.95)),
         worst_error=max(errors),
@@ -160,6 +169,8 @@ def sum_up(title: str, machine: str, schedules: Sequence[Validated]) -> Validati
         coverage=_coverage(schedules),
         steady_coverage=_coverage([each for each in schedules if each.steady]),
         median_width=_median_width(schedules),
+        unseen_schedules=len(unseen),
+        unseen_median_error=float(np.median(unseen)) if unseen else None,
     )
 
 
@@ -178,6 +189,7 @@ def _validate(case: Case, entry: Entry, execute: Execute, seen: Seen) -> Validat
         warnings=tuple(costs.warnings),
         condition=float(np.median(found)) if found else None,
         range_s=makespan_range(schedule, costs),
+        unseen=not measures(case.machine, schedule.model, schedule.precisions),
     )
     seen(validated, sorted(runs, key=lambda run: run.makespan_s)[len(runs) // 2], predicted, prices)
     return validated

@@ -8,7 +8,7 @@ from scenarios.table import new_table, seconds_range, terminal
 from scenarios.validate import STEADY, Validated, Validation
 from sim.readable import number, percent, seconds
 
-MEDIAN_TARGET, P95_TARGET = 0.06, 0.15
+MEDIAN_TARGET, P95_TARGET, UNSEEN_TARGET = 0.06, 0.15, 0.10
 
 
 def print_validation(found: Validation, console: Console | None = None) -> None:
@@ -28,9 +28,10 @@ def verdict(found: Validation) -> list[str]:
     spread = "" if found.median_spread is None else f"; repeats differ by {percent(found.median_spread)} (median)"
     tau = "–" if found.tau is None else f"{found.tau:.2f}"
     return [
-        f"end-to-end error of {len(found.schedules)} schedules: median {tenths(found.median_error)} "
+        f"end-to-end error of {len(found.schedules) - _apart(found)} schedules: median {tenths(found.median_error)} "
         f"(target {percent(MEDIAN_TARGET)}), p95 {tenths(found.p95_error)} (target {percent(P95_TARGET)}), "
         f"worst {tenths(found.worst_error)}{spread}",
+        *_unseen(found),
         *_covered(found),
         *_drift(found),
         f"ranking: {found.right_pairs} of {found.clear_pairs} pairs whose measured gap exceeds the spread are in "
@@ -39,6 +40,21 @@ def verdict(found: Validation) -> list[str]:
         f"in sum {signed(worst.error)}",
         f"step by step: median |error| of prefill {tenths(found.prefill_error)}, "
         f"of decode {tenths(found.decode_error)}",
+    ]
+
+
+def _apart(found: Validation) -> int:
+    """Schedules whose error is told by itself."""
+    return found.unseen_schedules if found.unseen_schedules < len(found.schedules) else 0
+
+
+def _unseen(found: Validation) -> list[str]:
+    """The error where shapes were not measured, if there are such."""
+    if not found.unseen_schedules:
+        return []
+    return [
+        f"{found.unseen_schedules} schedules of shapes that calibration has not measured: median error "
+        f"{tenths(found.unseen_median_error)} (target {percent(UNSEEN_TARGET)})"
     ]
 
 

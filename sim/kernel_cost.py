@@ -57,6 +57,13 @@ class KernelPrices(NamedTuple):
     origin: Sequence[str]
 
 
+def measures(machine: Machine, model: MoEModel, precisions: Precisions) -> bool:
+    """Whether a machine file has a table for the shape of a model's routed experts, or none for any shape."""
+    shape, precision = kernel_shape(model, "expert", model.moe_layers[0], 0), precisions.experts
+    experts = {(kernel.shape, kernel.precision) for kernel in machine.kernels if kernel.kind == "expert"}
+    return not experts or (shape, precision) in experts
+
+
 class KernelCost:
     """Prices the compute ops of one model on one machine."""
 

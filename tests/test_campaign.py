@@ -102,9 +102,34 @@ def suite_in(folder: Path, precision: str = "fp32") -> Path:
 def ran(folder: Path, hardware: Hardware, budget_s: float = 900.0, say: Any = lambda what, share: None) -> Outcome:
     suite = suite_in(folder)
     return run_campaign(
-        "tiny suite", lambda machine: load_suite(suite, machine=str(machine))[1], hardware, folder / "out",
+        "tiny suite", lambda machine: load_suite(suite, machine=str(machine)).files, hardware, folder / "out",
         budget_s=budget_s, repeats=2, say=say,
     )  # fmt: skip
+
+
+def test_models_that_are_to_stay_unseen_are_not_measured(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    class Watched(Known):
+        def calibrate(
+            self, out: Path, budget_s: float, models: Models, progress: Callable[[str, float], None]
+        ) -> Machine:
+            shown.extend(model.name for model, _ in models)
+            return super().calibrate(out, budget_s, models, progress)
+
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(MODEL.replace("name: tiny", f"name: {name}"), encoding="utf-8")
+    suite = tmp_path / "suite.yaml"
+    one = "{title: TITLE, model: TITLE.yaml, cache: 4, strategies: [on-demand]}"
+    scenarios = "".join(f"  - {one.replace('TITLE', name)}\n" for name in ("a", "b"))
+    defaults = "defaults: {precision: fp32, workload: {prompt: 6, output: 3}}"
+    suite.write_text(f"{defaults}\nscenarios:\n{scenarios}unseen: [b]\n", encoding="utf-8")
+    loaded = load_suite(suite, machine="-")
+    run_campaign(
+        loaded.title, lambda machine: load_suite(suite, machine=str(machine)).files, Watched("host"), tmp_path / "out",
+        budget_s=900, repeats=1, say=lambda what, share: None, unseen=loaded.unseen,
+    )  # fmt: skip
+    assert shown == ["a"]
 
 
 @pytest.fixture
@@ -239,7 +264,7 @@ def test_without_a_gpu_every_command_says_so_in_one_line(tmp_path: Path, command
 
 @pytest.mark.long
 def test_the_standard_suite_is_large_mixed_and_apart_from_calibration() -> None:
-    _, files = load_suite("standard", machine="h100-sxm-xeon")
+    _, files, unseen = load_suite("standard", machine="h100-sxm-xeon")
     cases = [resolve(file) for file in files]
     n = with_cpu = 0
     shapes = set()
@@ -254,7 +279,9 @@ def test_the_standard_suite_is_large_mixed_and_apart_from_calibration() -> None:
             assert len(schedule) < 20_000
     assert n >= 120
     assert with_cpu >= n / 2
-    assert len(models_of(files)) == len(shapes) == 3
+    assert len(models_of(files)) == len(shapes) == 5
+    assert unseen < {model.name for model, _ in models_of(files)}
+    assert len(unseen) == 2
     probes = [decode_like(probe_model(case.model), case.precisions, 2) for case in cases[:3]]
     probes += [side_by_side(probe_model(case.model), case.precisions, dict.fromkeys(WORKERS, 2)) for case in cases[:3]]
     assert {probe.meta["strategy"] for probe in probes} == {"probe"}

@@ -161,7 +161,8 @@ def test_a_suite_completes_its_scenarios_by_its_defaults(tmp_path: Path) -> None
         "  - {model: b, workload: {prompt: 1, output: 2}, cache: 4}\n",
         encoding="utf-8",
     )
-    title, scenarios = load_suite(path)
+    title, scenarios, unseen = load_suite(path)
+    assert not unseen
     assert title == "suite"
     assert [(s.spec.model, s.spec.cache) for s in scenarios] == [("a", 3), ("b", 4)]
     path.write_text(path.read_text(encoding="utf-8").replace("cache: 4", "cash: 4"), encoding="utf-8")
@@ -170,7 +171,7 @@ def test_a_suite_completes_its_scenarios_by_its_defaults(tmp_path: Path) -> None
 
 
 def test_the_bundled_suite_has_thirty_schedules_and_waits_for_a_machine() -> None:
-    _, scenarios = load_suite("host", machine="machine.json")
+    _, scenarios, _ = load_suite("host", machine="machine.json")
     assert sum(len(each.spec.strategies) for each in scenarios) >= 30
     with pytest.raises(InputError, match="machine: is missing"):
         load_suite("host")

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scenarios.load import load_scenario
-from scenarios.validate import Validation, validate_suite
+from scenarios.validate import Validation, sum_up, validate_suite
 from scenarios.validation_table import print_validation, verdict
 from sim.cost import costs_of
 from sim.engine import simulate
 from sim.errors import InputError
-from sim.machine import Machine
+from sim.machine import Kernel, Machine
 from sim.schedule import Kind, Schedule
 from sim.timeline import Timeline, Times
 from tests.scenario_files import machine, read_json, write_files
@@ -114,3 +116,25 @@ def test_the_tables_show_every_schedule_and_kind(tmp_path: Path, capsys: pytest.
     assert "-9.1 %" in shown
     assert "median 9.1 % (target 6 %), p95 9.1 % (target 15 %)" in shown
     assert "gpu0.h2d" in shown
+
+
+def test_the_error_of_shapes_that_were_not_measured_is_told_apart(tmp_path: Path) -> None:
+    path = write_files(tmp_path)
+
+    def validated(shape: tuple[int, ...]) -> Validation:
+        curve = machine().links[0].curve
+        known = Kernel(device="gpu", kind="expert", shape=shape, precision="fp32", curve=curve, source="made up")
+        machine().model_copy(update={"kernels": (known,)}).save(tmp_path / "machine.json")
+        return validate_suite("s", [load_scenario(path)], slower(1.25), progress=lambda text, share: None)
+
+    found = validated((1, 2, 3))
+    assert [each.unseen for each in found.schedules] == [True] * len(found.schedules)
+    assert found.unseen_schedules == len(found.schedules)
+    assert found.unseen_median_error == found.median_error
+    mixed = sum_up("s", "m", [replace(each, unseen=i > 1) for i, each in enumerate(found.schedules)])
+    assert (mixed.unseen_schedules, len(mixed.schedules)) == (len(found.schedules) - 2, len(found.schedules))
+    assert mixed.median_error == np.median([abs(each.comparison.error) for each in found.schedules[:2]])
+    text = "\n".join(verdict(mixed))
+    assert text.startswith("end-to-end error of 2 schedules: ")
+    assert f"{mixed.unseen_schedules} schedules of shapes that calibration has not measured: median error" in text
+    assert validated((64, 128, 3)).unseen_schedules == 0

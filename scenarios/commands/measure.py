@@ -35,12 +35,12 @@ def measure(
     from scenarios.suite import load_suite
 
     check_folder(out)
-    title = load_suite(suite, machine="-")[0]
+    loaded = load_suite(suite, machine="-")
     faulthandler.dump_traceback_later(budget + _GRACE_S, exit=True, file=sys.__stderr__ or 2)
     try:
         outcome = run_campaign(
-            title, lambda machine: load_suite(suite, machine=str(machine))[1], ThisComputer(backend), out,
-            budget_s=budget, repeats=repeats, say=_Say(),
+            loaded.title, lambda machine: load_suite(suite, machine=str(machine)).files, ThisComputer(backend), out,
+            budget_s=budget, repeats=repeats, say=_Say(), unseen=loaded.unseen,
         )  # fmt: skip
     except KeyboardInterrupt as error:
         typer.echo("moesim: interrupted; what was measured is kept: give the same command again to go on", err=True)

@@ -43,12 +43,16 @@ def validate(
         raise InputError("name one suite", field="--suite", value=suite, remedy="give `host`, `standard` or a path")
     if out is not None:
         check_folder(out)
-    title, files = load_suite(chosen, machine=machine)
+    loaded = load_suite(chosen, machine=machine)
     check_backend(backend)
     collected = Collected()
     with closing(make_backend(backend)) as runner, progress_bar("validating") as say:
         found = validate_suite(
-            title, files, lambda schedule: execute(schedule, runner, repeats=repeats), progress=say, seen=collected.add
+            loaded.title,
+            loaded.files,
+            lambda schedule: execute(schedule, runner, repeats=repeats),
+            progress=say,
+            seen=collected.add,
         )
     if out is not None:
         found.write_json(out / "validation.json")

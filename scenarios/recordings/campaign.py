@@ -6,7 +6,7 @@ Everything is kept as soon as it is measured. A campaign that was stopped, or ra
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,15 +72,15 @@ class Outcome:
 
 def run_campaign(
     title: str, files: Callable[[Path], Sequence[ScenarioFile]], hardware: Hardware, out: Path, *, budget_s: float,
-    repeats: int, say: Say,
+    repeats: int, say: Say, unseen: Container[str] = (),
 ) -> Outcome:  # fmt: skip
-    """Do what is left of a campaign.
+    """Do what is left of a campaign; calibration does not measure the models whose names are `unseen`.
 
     `files` gives the scenarios of the suite for a machine file. Raises InputError before anything is measured if a
     model of it cannot be found, later if a scenario cannot be resolved, or if the folder is another computer's.
     """
     deadline = Deadline(budget_s, _KEEP_SHARE * budget_s)
-    models = models_of(files(out / MACHINE))
+    models = [each for each in models_of(files(out / MACHINE)) if each[0].name not in unseen]
     machine = _calibrated(hardware, out / MACHINE, CALIBRATION_SHARE * budget_s, models, say)
     jobs = list(_planned(files(out / MACHINE)))
     gc.collect()  # what calibration held on the GPU

@@ -12,6 +12,7 @@ from scenarios.validate import Seen, Validated, Validation, ignore, makespan_ran
 from sim.compare import compare
 from sim.condition import condition
 from sim.cost import CostModel
+from sim.kernel_cost import measures
 from sim.machine import Machine
 from sim.retime import retime
 from sim.timeline import Timeline
@@ -33,6 +34,7 @@ def predicted(recording: Recording, machine: Machine, seen: Seen = ignore) -> Va
         warnings=tuple(costs.warnings),
         condition=float(np.median(speeds)) if speeds else None,
         range_s=makespan_range(schedule, costs),
+        unseen=not measures(machine, schedule.model, schedule.precisions),
     )
     seen(validated, recording.timeline, simulated, prices)
     return validated
