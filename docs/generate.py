@@ -19,7 +19,10 @@ import system_pages
 
 from scenarios.machine_tables import tables
 from scenarios.published import document
+from scenarios.recordings.folder import VALIDATION, committed
 from scenarios.routing_report import parts as routing_parts
+from scenarios.validate import Validation
+from scenarios.validation_table import as_text
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPERS = ROOT / "docs" / "data" / "papers.json"
@@ -49,11 +52,27 @@ def printed(*arguments: str) -> str:
     return "\n".join(["```", *(line.rstrip() for line in lines), "```"])
 
 
+def fidelity() -> dict[str, str]:
+    """The validation on the host, and that of every GPU whose recordings are committed."""
+    data = ROOT / "docs" / "data"
+    gpus = [Validation.load(folder / VALIDATION) for folder in committed(data / "recordings")]
+    none = "No GPU has been reached yet: there is no corpus, and no figure."
+    return {
+        "host": _block(as_text(Validation.load(data / "host-validation.json"))),
+        "gpus": "\n\n".join(_block(as_text(found)) for found in gpus) or none,
+    }
+
+
+def _block(text: str) -> str:
+    return f"```\n{text}\n```"
+
+
 DOCUMENTS: dict[str, Callable[[], Mapping[str, str]]] = {
     "README.md": lambda: {"quickstart": first_scenario("run")},
     "docs/advise.md": lambda: {"advice": first_advice()},
     "docs/intervals.md": lambda: {"whatif": first_scenario("whatif", "--strategy", "LRU cache")},
     "docs/why.md": lambda: {"explain": printed("explain", "quickstart")},
+    "docs/fidelity.md": fidelity,
     "docs/machines.md": tables,
     "docs/traces.md": lambda: routing_parts(ROOT / "docs" / "data" / "routing.json"),
     "docs/papers.md": lambda: document.parts(PAPERS),

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from scenarios.load import ScenarioFile
 from scenarios.resolve import Case, Entry, resolve
@@ -15,7 +17,9 @@ from scenarios.run import plan_entry
 from sim.compare import Comparison, RankAgreement, compare, rank_agreement
 from sim.condition import condition
 from sim.cost import CostModel, Costs
+from sim.errors import FormatError
 from sim.files import write_text
+from sim.inputs import read_text
 from sim.intervals import DRAWS, LEVEL, Range, drawn_speeds, ranges_of
 from sim.kernel_cost import measures
 from sim.noise import names_of, normals
@@ -112,6 +116,17 @@ class Validation:
     unseen_schedules: int = 0
     unseen_median_error: float | None = None
     level: float = LEVEL
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read validation.json; raises FormatError if it is none."""
+        try:
+            found: Self = TypeAdapter(cls).validate_json(read_text(path, "make it again"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"]))
+            raise FormatError(first["msg"], file=path, field=field, remedy="make it again") from error
+        return found
 
     def to_json(self) -> str:
         """The text of validation.json."""

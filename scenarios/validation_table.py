@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 from rich.console import Console
 
 from scenarios.table import new_table, seconds_range, terminal
 from scenarios.validate import STEADY, Validated, Validation
 from sim.readable import number, percent, seconds
 
+_WIDTH = 1000
 MEDIAN_TARGET, P95_TARGET, UNSEEN_TARGET = 0.06, 0.15, 0.10
 
 
@@ -20,6 +23,13 @@ def print_validation(found: Validation, console: Console | None = None) -> None:
     console.print()
     for line in verdict(found):
         console.print(line, soft_wrap=True)
+
+
+def as_text(found: Validation) -> str:
+    """The same as plain text, however wide."""
+    text = StringIO()
+    print_validation(found, Console(file=text, highlight=False, width=_WIDTH))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def verdict(found: Validation) -> list[str]:

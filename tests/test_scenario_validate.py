@@ -12,7 +12,7 @@ from scenarios.validate import Validation, sum_up, validate_suite
 from scenarios.validation_table import print_validation, verdict
 from sim.cost import costs_of
 from sim.engine import simulate
-from sim.errors import InputError
+from sim.errors import FormatError, InputError
 from sim.machine import Kernel, Machine
 from sim.schedule import Kind, Schedule
 from sim.timeline import Timeline, Times
@@ -69,6 +69,15 @@ def test_coverage_is_the_share_of_measured_times_within_the_ranges(tmp_path: Pat
     assert "coverage: 100 % of the measured times lie within the range" in "\n".join(verdict(near))
     assert [each.covered for each in far.schedules] == [False] * 8
     assert all(each.range_s is not None and each.range_s.low < each.range_s.high for each in far.schedules)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    found = validated(tmp_path, slower(1.0, 1.1))
+    found.write_json(tmp_path / "validation.json")
+    assert Validation.load(tmp_path / "validation.json") == found
+    (tmp_path / "validation.json").write_text(found.to_json().replace('"title"', '"tilte"'), encoding="utf-8")
+    with pytest.raises(FormatError, match=r"validation.json: title: .*make it again"):
+        Validation.load(tmp_path / "validation.json")
 
 
 def test_the_kind_that_was_mispredicted_is_named(tmp_path: Path) -> None:
