@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sim.compiler import compiled
+from sim.path_walk import Part
 from sim.schedule import Kind
 
-WORK, SHARING, DISPATCH, SYNCHRONISATION, WAKE_UP, GAP = range(6)  # what an op does in a segment: see path_walk.Part
+_WORK, _SHARING, _DISPATCH, _SYNCHRONISATION, _WAKE_UP, _GAP = map(int, Part)
 _WAIT, _CANCEL = int(Kind.WAIT), int(Kind.CANCEL)
 _ROUNDING = 1e-9  # relative; below it a duration is the one at full speed
 _ALWAYS = float("inf")
@@ -40,15 +41,15 @@ def walk_back(
             continue
         ready, handed_over = dep_end[op], dep_end[op] < dispatched[op]
         if kind[op] == _WAIT:
-            n, now = emit(segments, n, op, SYNCHRONISATION, max(ready, dispatched[op]), now)
+            n, now = emit(segments, n, op, _SYNCHRONISATION, max(ready, dispatched[op]), now)
         elif kind[op] == _CANCEL:
             handed_over = True
         else:
             if not urgent[op]:
                 m = held_up(windows, m, max(start[op], urgent_ready), now)
             if now - (start[op] + full[op]) > _ROUNDING * full[op]:
-                n, now = emit(segments, n, op, SHARING, start[op] + full[op], now)
-            n, now = emit(segments, n, op, WORK, start[op], now)
+                n, now = emit(segments, n, op, _SHARING, start[op] + full[op], now)
+            n, now = emit(segments, n, op, _WORK, start[op], now)
             ready = max(ready, dispatched[op])
             n, now = idle(segments, n, op, max(ready, free), wake[op], now)
             if ready < free and (before[op] < op or start[before[op]] < now):
@@ -84,8 +85,8 @@ def idle(segments: Any, n: int, op: int, since: float, most: float, now: float) 
         return n, now
     slack = _ROUNDING * most if most < _ALWAYS else 0.0
     if now - since > most + slack:
-        n, now = emit(segments, n, op, GAP, since + most, now)
-    return emit(segments, n, op, WAKE_UP, since, now)
+        n, now = emit(segments, n, op, _GAP, since + most, now)
+    return emit(segments, n, op, _WAKE_UP, since, now)
 
 
 @compiled
@@ -95,7 +96,7 @@ def handing_over(
     """Through all that the host handed over since its last own op, which the walk goes on with."""
     for each in range(op, host_op, -1):
         since = dispatched[each - 1] if each - 1 > host_op else (end[host_op] if host_op >= 0 else 0.0)
-        n, now = emit(segments, n, each, DISPATCH, since, now)
+        n, now = emit(segments, n, each, _DISPATCH, since, now)
     return n, now
 
 

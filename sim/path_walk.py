@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import path_steps
 from sim.compiler import has_compiler
 from sim.cost import Costs
-from sim.path_steps import walk_back
 from sim.releases import NOTHING, before_on_lane, last_dependency
 from sim.schedule import Kind, Reason
 from sim.timeline import Timeline
@@ -24,12 +22,12 @@ _ALWAYS = float("inf")
 class Part(IntEnum):
     """What an op does, or what is done for it, in a segment of the path."""
 
-    WORK = path_steps.WORK
-    SHARING = path_steps.SHARING  # beyond what it takes at full speed
-    DISPATCH = path_steps.DISPATCH
-    SYNCHRONISATION = path_steps.SYNCHRONISATION
-    WAKE_UP = path_steps.WAKE_UP
-    GAP = path_steps.GAP
+    WORK = 0
+    SHARING = 1  # beyond what it takes at full speed
+    DISPATCH = 2
+    SYNCHRONISATION = 3
+    WAKE_UP = 4
+    GAP = 5
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,8 @@ def walk(timeline: Timeline, costs: Costs | None) -> Walked:
 
 def _walked(last: int, now: float, given: list[Any], most: int) -> Any:
     """`walk_back` with room for `most` segments: on arrays, or in plain Python on lists, which it is quicker with."""
+    from sim.path_steps import walk_back  # with Numba, which not everybody who imports this module needs
+
     segments: Any = tuple(np.empty(most, dtype) for dtype in (np.int64, np.int64, np.float64, np.float64))
     windows: Any = (np.empty(most), np.empty(most))
     if not has_compiler():

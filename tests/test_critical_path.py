@@ -281,7 +281,7 @@ def test_without_a_compiler_the_path_is_the_same(plain_steps: ModuleType, case: 
     timeline, costs = timed(case)
     fast = critical_path(timeline, costs)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(path_walk, "walk_back", plain_steps.walk_back)
+        patch.setattr(path_steps, "walk_back", plain_steps.walk_back)
         patch.setattr(path_walk, "has_compiler", lambda: False)
         slow = critical_path(timeline, costs)
     for column in ("op", "cause", "lane", "begin_s", "end_s"):
