@@ -14,12 +14,14 @@ TIMELINE, SCHEDULE = ".timeline.arrow", ".schedule.arrow"
 def load_timeline(path: Path, schedule: Path | None = None) -> Timeline:
     """The timeline of a file, with the schedule beside it, else with that of another file.
 
-    Raises InputError if there is neither, FormatError if one of the files is not what it should be.
+    Raises InputError if there is no such file or neither schedule, FormatError if one of the files is not what it should be.
     """
     from sim.errors import InputError
+    from sim.inputs import existing
     from sim.schedule import Schedule
     from sim.timeline import Timeline
 
+    existing(path)
     beside = path.with_name(stem(path) + SCHEDULE)
     if path.name.endswith(TIMELINE) and beside.is_file():
         schedule = beside
