@@ -36,8 +36,7 @@ papers: $(DEV)  ## simulate all published figures, some minutes, and write what 
 	cp out/papers/papers.json docs/data/papers.json
 	$(BIN)/python docs/generate.py
 
-systems: $(DEV)  ## run what the pages of systems and findings rest on, some minutes; needs a Chrome or Chromium
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[images]"
+systems: $(DEV)  ## run what the pages of systems and findings rest on, some minutes
 	$(BIN)/python docs/system_pages.py
 	$(BIN)/python docs/generate.py
 

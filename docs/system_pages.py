@@ -1,7 +1,7 @@
 """What the simulator puts into docs/systems: a picture of two layers, and where a system wins and loses.
 
 `python docs/system_pages.py [NAME …]` runs docs/systems/NAME.yaml, stores the outcome in docs/data/systems and draws
-the picture (this needs kaleido and a Chrome or Chromium). `docs/generate.py` writes the text from what is stored.
+the picture (by matplotlib). `docs/generate.py` writes the text from what is stored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import Field
 from scenarios.crossover import Answer, Question, answer, in_words, table
 from scenarios.load import check, check_scenario
 from scenarios.published.quantities import QUANTITIES
-from scenarios.report.gantt_figure import Stretch, gantt_figure, stretch
+from scenarios.report.stretch import Stretch, layers_span, stretch
 from scenarios.resolve import resolve
 from scenarios.run import run_entry
 from scenarios.schema import Part
@@ -69,7 +69,8 @@ def scene(shown: Scene, source: YamlFile) -> Stretch:
     case = resolve(check_scenario(source, shown.scenario, ("gantt", "scenario")))
     entry = next(entry for entry in case.entries if entry.spec.title == shown.strategy)
     first, last = shown.layers
-    return stretch(run_entry(case, entry).timeline, Phase[shown.phase.upper()], shown.step, range(first, last + 1))
+    timeline = run_entry(case, entry).timeline
+    return stretch(timeline, layers_span(timeline, Phase[shown.phase.upper()], shown.step, range(first, last + 1)))
 
 
 def answers(page: Page, source: YamlFile, progress: Callable[[str], None] = lambda text: None) -> list[Answer]:
@@ -116,6 +117,9 @@ def _crossover(question: Question, series: dict[str, list[float | None]]) -> str
 
 def main(chosen: list[str]) -> None:
     """Run pages anew and store what came out."""
+    from scenarios.figures.gantt import picture
+    from scenarios.figures.save import save
+
     DATA.mkdir(parents=True, exist_ok=True)
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name in chosen or PAGES:
@@ -124,7 +128,7 @@ def main(chosen: list[str]) -> None:
         found = answers(page, source, partial(_say, name))
         write_text(DATA / f"{name}.json", json.dumps(outcome(shown, found), indent=1, allow_nan=False) + "\n")
         if shown is not None:
-            gantt_figure(shown).write_image(IMAGES / f"{name}.svg")
+            save(IMAGES / f"{name}.svg", picture(shown), title=name)
 
 
 def _say(name: str, text: str) -> None:

@@ -57,12 +57,15 @@ def _verdict(found: Difference, names: tuple[str, str]) -> Html:
 
 
 def _kinds(found: Difference) -> Html:
-    """Busy seconds of each kind of op, which overlap in time."""
-    rows = [
+    return join([tag("h3", "By kind of operation"), deviation_bars(kind_changes(found))])
+
+
+def kind_changes(found: Difference) -> list[Deviation]:
+    """By how much the busy seconds of each kind of op, which overlap in time, changed."""
+    return [
         Deviation(
             f"{row.kind} on {row.lane}", row.b_s - row.a_s, change(row.b_s - row.a_s),
             f"A {seconds(row.a_s)} ({row.count_a:,} ops), B {seconds(row.b_s)} ({row.count_b:,})",
         )
         for row in found.kinds
     ]  # fmt: skip
-    return join([tag("h3", "By kind of operation"), deviation_bars(rows)])

@@ -13,6 +13,8 @@ from scenarios.results import RunResult, ScenarioResult
 from scenarios.timeline_files import SCHEDULE, TIMELINE
 from sim.errors import InputError
 
+_NAME = 80  # characters of a label in the name of a file
+
 
 def check_folder(folder: Path) -> None:
     """Raise InputError if a folder could not be made or written to, before the work that is to be kept there."""
@@ -23,11 +25,12 @@ def check_folder(folder: Path) -> None:
 
 
 def write_results(
-    folder: str | Path, result: ScenarioResult, *, schedules: bool = False, exports: Sequence[Format] = ()
-) -> None:
+    folder: str | Path, result: ScenarioResult, *, schedules: bool = False, exports: Sequence[Format] = (),
+    figures: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write report.html, results.json and results.parquet, each atomically.
 
-    `schedules` adds two files a strategy, `exports` one for each form.
+    `schedules` adds two files a strategy, `exports` one for each form; `figures` (svg, png, pdf) a folder of figures.
     """
     from scenarios.report import write_report
 
@@ -41,8 +44,14 @@ def write_results(
     result.write_parquet(folder / "results.parquet")
     result.write_json(folder / "results.json")
     write_report(folder / "report.html", result)
+    if figures:
+        from scenarios.figures.run import run_figures
+        from scenarios.figures.save import save_all
+
+        save_all(folder, run_figures(result), figures, title=result.title)
 
 
 def file_names(runs: Sequence[RunResult]) -> list[str]:
     """A file name for each run, from its label; numbered, so that no two are equal."""
-    return [f"{i:02d}-{re.sub('[^a-z0-9]+', '-', run.label.lower()).strip('-')}" for i, run in enumerate(runs, 1)]
+    plain = [re.sub("[^a-z0-9]+", "-", run.label.lower()).strip("-")[:_NAME] for run in runs]
+    return [f"{i:02d}-{name}" for i, name in enumerate(plain, 1)]

@@ -14,7 +14,7 @@ TIMELINE, SCHEDULE = ".timeline.arrow", ".schedule.arrow"
 def load_timeline(path: Path, schedule: Path | None = None) -> Timeline:
     """The timeline of a file, with the schedule beside it, else with that of another file.
 
-    Raises InputError if there is no such file or neither schedule, FormatError if one of the files is not what it should be.
+    Raises InputError if there is no such file or no schedule, FormatError if a file is not what it should be.
     """
     from sim.errors import InputError
     from sim.inputs import existing

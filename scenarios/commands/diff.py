@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scenarios.figure_formats import FigureFormats, check_figures
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,17 +30,24 @@ def diff(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write a page with both timelines here: FILE.html.")
     ] = None,
+    figures: FigureFormats = None,
 ) -> None:
     """Compare two timelines, op by op and along their critical paths: what got slower, and why."""
     from scenarios.timeline_files import load_timeline, stem
     from sim.timeline_diff import difference
 
+    check_figures(figures, out)
     timelines = load_timeline(a, schedule), load_timeline(b, schedule)
     found, names = difference(*timelines), (stem(a), stem(b))
     if out is not None:
         from scenarios.diff_page import write_difference
 
         write_difference(out, found, *timelines, names)
+        if figures:
+            from scenarios.figures.pair import difference_figures
+            from scenarios.figures.save import save_all
+
+            save_all(out.parent, difference_figures(found, *timelines), figures, title=" and ".join(names))
     for line in _lines(found, *names):
         typer.echo(line)
     if out is not None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from scenarios.figure_formats import FigureFormats, check_figures
+
 
 def papers(
     names: Annotated[
@@ -22,6 +24,7 @@ def papers(
         bool, typer.Option("--nominal", help="Leave the ranges over uncertain inputs out: far quicker.")
     ] = False,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes to use; default: one a core.")] = None,
+    figures: FigureFormats = None,
 ) -> None:
     """Simulate the settings of published figures and say how close the simulator comes to each."""
     import json
@@ -35,6 +38,7 @@ def papers(
     from scenarios.published.store import save
     from scenarios.published.terminal import print_papers
 
+    check_figures(figures, out)
     if out is not None:
         check_folder(out)
     files = [load_paper(name) for name in names or list_papers()]
@@ -43,6 +47,11 @@ def papers(
     if out is not None:
         save(out / "papers.json", files, outcomes)
         write_page(out / "papers.html", files, outcomes)
+        if figures:
+            from scenarios.figures import papers as draw
+            from scenarios.figures.save import save_all
+
+            save_all(out, [("papers", draw(files, outcomes))], figures, title="Published and simulated")
     if as_json:
         typer.echo(json.dumps(plain(files, outcomes), indent=1, allow_nan=False))
     else:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from scenarios.figure_formats import FigureFormats, check_figures
+
 
 class Scope(StrEnum):
     """Whose experts a cache holds."""
@@ -42,6 +44,7 @@ def replay(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write replay.html and replay.json here.")
     ] = None,
+    figures: FigureFormats = None,
     file_format: Annotated[
         str | None, typer.Option("--format", metavar="NAME", help="What TRACE is, if its ending does not say.")
     ] = None,
@@ -57,6 +60,7 @@ def replay(
     from sim.replay import missing_compiler
     from sim.replay.study import study
 
+    check_figures(figures, out)
     if out is not None:
         check_folder(out)
     names = parse_policies(policies or ["all"])
@@ -77,6 +81,11 @@ def replay(
 
         write_text(out / "replay.json", text + "\n")
         write_replay(out / "replay.html", found, trace, file.name)
+        if figures:
+            from scenarios.figures.misses import replay_figures
+            from scenarios.figures.save import save_all
+
+            save_all(out, replay_figures(found), figures, title=file.name)
     if as_json:
         typer.echo(text)
     else:

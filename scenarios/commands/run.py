@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from scenarios.export_formats import Format
+from scenarios.figure_formats import FigureFormats, check_figures
 
 
 class Engine(StrEnum):
@@ -33,6 +34,7 @@ def run(
         list[Format] | None,
         typer.Option("--export", help="With --out: write every timeline in this form too; may be given again."),
     ] = None,
+    figures: FigureFormats = None,
     machine: Annotated[
         str | None, typer.Option("--machine", metavar="NAME|PATH", help="Another machine than the scenario's.")
     ] = None,
@@ -70,6 +72,7 @@ def run(
     if wanted and stream:
         raise InputError("streamed runs keep no schedule", field=wanted, remedy="leave out one of the two")
     stream = False if wanted else stream
+    check_figures(figures, out)
     if out is not None:
         check_folder(out)
     file = load_scenario(scenario, machine=machine, seed=seed)
@@ -81,8 +84,8 @@ def run(
             else run_scenario(file, jobs=jobs, streamed=stream, engine=engine.value, progress=say)
         )
         if out is not None:
-            say("writing the report")
-            write_results(out, result, schedules=save_schedules, exports=exports or ())
+            say("writing the report and drawing figures" if figures else "writing the report")
+            write_results(out, result, schedules=save_schedules, exports=exports or (), figures=figures or ())
     if as_json:
         typer.echo(result.to_json())
     else:

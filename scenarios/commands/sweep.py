@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scenarios.figure_formats import FigureFormats, check_figures
+
 if TYPE_CHECKING:
     from scenarios.sweeping.load import Sweep
 
@@ -29,6 +31,7 @@ def sweep(
     ] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much there is to do.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    figures: FigureFormats = None,
 ) -> None:
     """Evaluate a sweep; started again in the same folder, it goes on where it was interrupted."""
     from scenarios.output import check_folder
@@ -47,6 +50,7 @@ def sweep(
         return
     folder = out or Path(f"sweep-{found.source.path.stem}")
     check_folder(folder)
+    check_figures(figures, folder)
     so_far, store = _SoFar(), Store(folder, found)
     try:
         with progress_count("sweeping") as say, crew_on(on, jobs) as crew:
@@ -55,6 +59,12 @@ def sweep(
         done = f"{len(store.done())} of {so_far.total} points done" if so_far.total else "no point done"
         typer.echo(f"moesim: interrupted, {done}; start again to go on", err=True)
         raise typer.Exit(_INTERRUPTED) from error
+    if figures:
+        from scenarios.explore.table import read_sweep
+        from scenarios.figures.save import save_all
+        from scenarios.figures.sweep_map import sweep_figures
+
+        save_all(folder, sweep_figures(read_sweep(folder)), figures, title=found.spec.title or found.source.path.stem)
     if as_json:
         typer.echo(json.dumps(summary(found, rows), indent=1, allow_nan=False))
     else:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from scenarios.figure_formats import FigureFormats, check_figures
+
 
 def validate(
     machine: Annotated[
@@ -26,6 +28,7 @@ def validate(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write validation.json and validation.html here.")
     ] = None,
+    figures: FigureFormats = None,
 ) -> None:
     """Execute every schedule of a suite for real and compare what happened with what was predicted."""
     from hwexec.backends import check_backend, make_backend
@@ -41,6 +44,7 @@ def validate(
     chosen = named or suite
     if chosen is None or (named and suite):
         raise InputError("name one suite", field="--suite", value=suite, remedy="give `host`, `standard` or a path")
+    check_figures(figures, out)
     if out is not None:
         check_folder(out)
     loaded = load_suite(chosen, machine=machine)
@@ -57,6 +61,11 @@ def validate(
     if out is not None:
         found.write_json(out / "validation.json")
         write_validation(out / "validation.html", found, collected)
+        if figures:
+            from scenarios.figures.save import save_all
+            from scenarios.figures.validation import validation_figures
+
+            save_all(out, validation_figures(found, collected), figures, title=found.title)
     if as_json:
         typer.echo(found.to_json())
     else:

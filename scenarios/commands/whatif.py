@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from scenarios.figure_formats import FigureFormats, check_figures
+
 
 def whatif(
     scenario: Annotated[str, typer.Argument(help="Path of a scenario file, or a bundled example.")],
@@ -20,6 +22,7 @@ def whatif(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write whatif.html and whatif.json here.")
     ] = None,
+    figures: FigureFormats = None,
 ) -> None:
     """Ask how much faster one strategy would be with more of each thing: elasticities, gains, and their limits."""
     from scenarios.load import load_scenario
@@ -30,6 +33,7 @@ def whatif(
     from scenarios.whatif.terminal import print_answer
     from sim.files import write_text
 
+    check_figures(figures, out)
     if out is not None:
         check_folder(out)
     file = load_scenario(scenario, machine=machine)
@@ -38,6 +42,11 @@ def whatif(
     if out is not None:
         write_text(out / "whatif.json", answer.to_json() + "\n")
         write_page(out / "whatif.html", answer)
+        if figures:
+            from scenarios.figures.save import save_all
+            from scenarios.figures.tornado import tornado
+
+            save_all(out, [("tornado", tornado(answer))], figures, title=answer.title)
     if as_json:
         typer.echo(answer.to_json())
     else:

@@ -14,7 +14,7 @@ from scenarios.report.palette import STRATEGIES, SURFACES
 
 WIDTH, HEIGHT = 880, 640
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 250, 14, 48  # margins; the legend is on the right
-_BAND = 0.25
+BAND = 0.25  # on either side of the diagonal
 _INKS = {"ink": "ink-2", "faint": "ink-3", "line": "line", "band": "raised"}
 
 
@@ -35,20 +35,24 @@ class Scale:
 
 def picture(files: Sequence[PaperFile], outcomes: Mapping[str, Mapping[str, Outcome]]) -> str:
     """Everything inside the svg element; equal outcomes give equal text."""
-    points = [list(_points(file, outcomes[file.name])) for file in files]
-    values = [
-        value for group in points for figure, found in group for value in (figure.reported, found.low, found.high)
-    ]
-    ends = (10.0 ** floor(log10(min(v for v in values if v > 0))), 10.0 ** ceil(log10(max(values))))
+    groups = [list(points(file, outcomes[file.name])) for file in files]
+    ends = ends_of([pair for group in groups for pair in group])
     x, y = Scale(*ends, _LEFT, WIDTH - _RIGHT), Scale(*ends, HEIGHT - _BOTTOM, _TOP)
     parts = [_style(len(files)), *_frame(x, y)]
-    for number, (file, group) in enumerate(zip(files, points, strict=True)):
+    for number, (file, group) in enumerate(zip(files, groups, strict=True)):
         parts += [mark for figure, found in group for mark in _mark(number, figure, found, x, y)]
         parts += _legend(number, file.spec.title)
     return "\n".join(parts)
 
 
-def _points(file: PaperFile, outcomes: Mapping[str, Outcome]) -> Iterator[tuple[Figure, Simulated]]:
+def ends_of(pairs: Sequence[tuple[Figure, Simulated]]) -> tuple[float, float]:
+    """The decades that hold all values."""
+    values = [value for figure, found in pairs for value in (figure.reported, found.low, found.high)]
+    return 10.0 ** floor(log10(min(v for v in values if v > 0))), 10.0 ** ceil(log10(max(values)))
+
+
+def points(file: PaperFile, outcomes: Mapping[str, Outcome]) -> Iterator[tuple[Figure, Simulated]]:
+    """All figures of a paper, each with what was simulated."""
     for setting in file.spec.settings:
         for figure in setting.figures:
             yield figure, outcomes[setting.name].figures[figure.id]
@@ -74,10 +78,10 @@ def _frame(x: Scale, y: Scale) -> Iterator[str]:
     """Band, diagonal, a line for each decade, and what the axes mean."""
     low, high = x.low, x.high
     corners = [
-        (low, low * (1 - _BAND)),
-        (high, high * (1 - _BAND)),
-        (high, high * (1 + _BAND)),
-        (low, low * (1 + _BAND)),
+        (low, low * (1 - BAND)),
+        (high, high * (1 - BAND)),
+        (high, high * (1 + BAND)),
+        (low, low * (1 + BAND)),
     ]
     inside = f'<rect x="{x(low)}" y="{y(high)}" width="{WIDTH - _LEFT - _RIGHT}" height="{HEIGHT - _TOP - _BOTTOM}"/>'
     yield f'<clipPath id="plot">{inside}</clipPath>'

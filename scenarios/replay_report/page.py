@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.replay_report.looks import CAUSES, dashed, paint, typical
 from scenarios.replay_table import capacity_label
-from scenarios.report import palette
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
 from sim.files import write_text
@@ -20,7 +20,6 @@ from sim.replay.study import Study
 from sim.trace import RoutingTrace
 
 _ASSETS = files(__package__) / "assets"
-_QUARTER = 0.25
 
 
 def write_replay(path: Path, study: Study, trace: RoutingTrace, name: str) -> None:
@@ -57,16 +56,9 @@ def _facts(study: Study, trace: RoutingTrace) -> list[str]:
     ]
 
 
-def _typical(study: Study) -> int:
-    """The capacity that is spoken of: nearest to a quarter of the experts, or the middle one."""
-    if study.in_bytes:
-        return len(study.capacities) // 2
-    return int(np.abs(np.array(study.capacities) / study.cache_experts - _QUARTER).argmin())
-
-
 def _verdict(study: Study) -> Html:
     """Which policy misses least at the typical capacity."""
-    at = _typical(study)
+    at = typical(study)
     online = [policy for policy in study.policies if policy not in REFERENCES]
     where = capacity_label(study, study.capacities[at]).replace("\n", " experts, ")
     if not online or not study.accesses.sum():
@@ -79,7 +71,7 @@ def _verdict(study: Study) -> Html:
 
 
 def _reference(study: Study) -> Html:
-    at = _typical(study)
+    at = typical(study)
     compulsory, capacity, _ = study.split("belady")[at].tolist()
     total = int(study.accesses.sum())
     share = percent(compulsory / total) if total else "none"
@@ -94,7 +86,7 @@ def _strong_ratio(study: Study, policy: str, at: int) -> Html:
 
 def _numbers(study: Study) -> Html:
     """Miss ratios, the best policy first and what knows the future last."""
-    at = _typical(study)
+    at = typical(study)
     order = sorted(
         enumerate(study.policies), key=lambda entry: (entry[1] in REFERENCES, int(study.misses[entry[1]][at].sum()))
     )
@@ -115,8 +107,8 @@ def _row(study: Study, number: int, policy: str) -> Html:
     cells = [
         tag("td", "–" if np.isnan(ratio) else f"{100 * ratio:.1f}") for ratio in study.miss_ratios(policy).tolist()
     ]
-    mark = "dot dashed" if _dashed(policy, number) else "dot"
-    name = tag("th", tag("i", class_=mark, style=f"--paint:{_paint(policy, number)}"), policy, scope="row")
+    mark = "dot dashed" if dashed(policy, number) else "dot"
+    name = tag("th", tag("i", class_=mark, style=f"--paint:{paint(policy, number)}"), policy, scope="row")
     return tag("tr", name, *cells, class_="bracket" if policy in REFERENCES else None)
 
 
@@ -127,14 +119,15 @@ def _data(study: Study) -> dict[str, Any]:
         "labels": [capacity_label(study, capacity).replace("\n", " experts, ") for capacity in study.capacities],
         "in_bytes": study.in_bytes,
         "cache_experts": study.cache_experts,
-        "typical": _typical(study),
+        "typical": typical(study),
         "accesses": int(study.accesses.sum()),
         "by_layer": study.scope == "layer",
+        "causes": [{"key": key, "label": label, "paint": colour} for key, (label, colour) in enumerate(CAUSES)],
         "policies": [
             {
                 "label": policy,
-                "paint": _paint(policy, number),
-                "dashed": _dashed(policy, number),
+                "paint": paint(policy, number),
+                "dashed": dashed(policy, number),
                 "reference": policy in REFERENCES,
                 "ratios": _plain(study.miss_ratios(policy)),
                 "split": study.split(policy).tolist(),
@@ -150,14 +143,6 @@ def _plain(ratios: NDArray[np.float64]) -> Any:
     short = ratios.round(5).astype(object)
     short[np.isnan(ratios)] = None
     return short.tolist()
-
-
-def _paint(policy: str, number: int) -> str:
-    return "var(--bracket)" if policy in REFERENCES else f"var(--s{number % len(palette.STRATEGIES)})"
-
-
-def _dashed(policy: str, number: int) -> bool:
-    return policy == REFERENCES[1] or (policy not in REFERENCES and number >= len(palette.STRATEGIES))
 
 
 def _own(name: str) -> str:

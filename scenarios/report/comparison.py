@@ -3,91 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from scenarios.report.axis import Axis, axis_for
+from scenarios.report.axis import Axis
 from scenarios.report.markup import Html, tag
-from scenarios.report.ranking import Entry, contenders
-from scenarios.report.units import SECONDS, TOKENS_PER_S, Units, aligned
+from scenarios.report.measures import Bar, Measure, Panel, panels
+from scenarios.report.ranking import Entry
 from sim.intervals import Range
 from sim.readable import percent, seconds
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One figure of a run that is compared as bars."""
-
-    title: str
-    note: str
-    figure: str  # of a Summary
-    units: Units
-    higher_is_better: bool
-    limit: bool = False  # whether the physical limit is one on this figure
-
-
-_MEASURES = (
-    Measure("Decode speed", "more is better", "decode_tokens_per_s", TOKENS_PER_S, True),
-    Measure("Time to first token", "less is better", "ttft_s", SECONDS, False),
-    Measure("Whole run", "less is better; the line is the limit", "makespan_s", SECONDS, False, limit=True),
-)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A run's value and how it reads."""
-
-    entry: Entry
-    value: float
-    text: str
-    range: Range | None
-    limit: float | None
-
-    @property
-    def ends(self) -> list[float]:
-        """The values that the axis has to hold."""
-        return [self.value, *(self.range or ()), *([self.limit] if self.limit else [])]
-
-
 def comparison(entries: Sequence[Entry]) -> Html | None:
     """A panel for each measure that some run has; None if there is none."""
-    panels = [panel for measure in _MEASURES if (panel := _panel(measure, entries)) is not None]
-    return tag("div", *panels, class_="panels") if panels else None
+    found = panels(entries)
+    return tag("div", *map(_markup, found), class_="panels") if found else None
 
 
-def _panel(measure: Measure, entries: Sequence[Entry]) -> Html | None:
-    """A run that brackets the others does not stretch the axis: its bar may run off the end."""
-    bars = _bars(measure, entries)
-    if not bars:
-        return None
-    able = contenders([bar.entry for bar in bars])
-    choices, bounds = ([bar for bar in bars if (bar.entry in able) is chosen] for chosen in (True, False))
-    axis = axis_for([end for bar in choices or bounds for end in bar.ends])
-    note = f"{measure.note}, logarithmic axis" if axis.log else measure.note
+def _markup(panel: Panel) -> Html:
     return tag(
         "div",
-        tag("h3", measure.title, tag("small", note)),
-        _list(axis, choices),
-        _marks(measure, axis),
-        tag("p", "For reference, not a choice", class_="apart") if bounds else None,
-        _list(axis, bounds),
+        tag("h3", panel.measure.title, tag("small", panel.note)),
+        _list(panel.axis, panel.choices),
+        _marks(panel.measure, panel.axis),
+        tag("p", "For reference, not a choice", class_="apart") if panel.bounds else None,
+        _list(panel.axis, panel.bounds),
         class_="panel",
     )
-
-
-def _bars(measure: Measure, entries: Sequence[Entry]) -> list[Bar]:
-    """Those runs that have the figure, best first."""
-    figures = [(entry, getattr(entry.run.summary, measure.figure)) for entry in entries]
-    pairs = [(entry, value) for entry, value in figures if value is not None]
-    pairs.sort(key=lambda pair: -pair[1] if measure.higher_is_better else pair[1])
-    unit, texts = aligned([value for _, value in pairs], measure.units)
-    return [
-        Bar(entry, value, f"{text} {unit}", entry.run.ranges.get(measure.figure), _limit_s(entry, measure))
-        for (entry, value), text in zip(pairs, texts, strict=True)
-    ]
-
-
-def _limit_s(entry: Entry, measure: Measure) -> float | None:
-    return entry.run.limit.limit_s if measure.limit and entry.run.limit is not None else None
 
 
 def _list(axis: Axis, bars: Sequence[Bar]) -> Html | None:

@@ -28,16 +28,21 @@ def deviation_bars(rows: Sequence[Deviation], least: float = 0.0) -> Html:
 
 
 def cause_bars(spent: Mapping[str, tuple[float, float]], names: tuple[str, str]) -> Html | None:
+    """The deviations of `by_cause` as bars; None if there are none."""
+    rows = by_cause(spent, names)
+    return join([tag("h3", "On the critical path"), deviation_bars(rows)]) if rows else None
+
+
+def by_cause(spent: Mapping[str, tuple[float, float]], names: tuple[str, str]) -> list[Deviation]:
     """By what the second of two critical paths is longer, cause by cause, the largest change first."""
     colours = {cause.label: paint(cause) for cause in Cause}
-    rows = [
+    return [
         Deviation(
             name, b_s - a_s, change(b_s - a_s), f"{names[0]} {seconds(a_s)}, {names[1]} {seconds(b_s)}", colours[name]
         )
         for name, (a_s, b_s) in sorted(spent.items(), key=lambda item: -abs(item[1][1] - item[1][0]))
         if a_s or b_s
     ]
-    return join([tag("h3", "On the critical path"), deviation_bars(rows)]) if rows else None
 
 
 def _item(row: Deviation, share: float) -> Html:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,16 +35,32 @@ class Window:
 
 def windows(timeline: Timeline, rows: Rows, most_rows: int) -> list[Window]:
     """The whole run, or else the first prefill and decode steps from its middle on; of `most_rows` rows in all."""
-    steps = timeline.schedule.steps
     if len(rows) <= most_rows:
-        return [Window(None, 0, len(steps), 0.0, timeline.makespan_s)]
+        return [_whole(timeline)]
     found: list[Window] = []
     for phase, share in ((Phase.PREFILL, most_rows // 2), (Phase.DECODE, most_rows)):
-        numbers = [i for i, step in enumerate(steps) if step.phase == phase]
-        if numbers:
+        if numbers := _steps_of(timeline, phase):
             room = share - sum(len(window.rows(rows)) for window in found)
             found.append(_window(timeline, rows, numbers, room))
     return found
+
+
+def one_window(timeline: Timeline, rows: Rows, most_rows: int) -> Window:
+    """The whole run, or else decode steps from its middle on, or else of the first prefill, as far as rows reach."""
+    if len(rows) <= most_rows:
+        return _whole(timeline)
+    for phase in (Phase.DECODE, Phase.PREFILL):
+        if numbers := _steps_of(timeline, phase):
+            return _window(timeline, rows, numbers, most_rows)
+    return _whole(timeline)
+
+
+def _whole(timeline: Timeline) -> Window:
+    return Window(None, 0, len(timeline.schedule.steps), 0.0, timeline.makespan_s)
+
+
+def _steps_of(timeline: Timeline, phase: Phase) -> list[int]:
+    return [i for i, step in enumerate(timeline.schedule.steps) if step.phase == phase]
 
 
 def _window(timeline: Timeline, rows: Rows, numbers: list[int], most_rows: int) -> Window:
@@ -59,18 +75,28 @@ def _window(timeline: Timeline, rows: Rows, numbers: list[int], most_rows: int) 
 
 def _reach(timeline: Timeline, rows: Rows, first: int, most_steps: int, most_rows: int) -> Window:
     """As many whole steps as fit, or else as many blocks of the first one."""
-    ends = timeline.step_end_s
-    phase, start_s = timeline.schedule.steps[first].phase, float(ends[first - 1]) if first else 0.0
+    phase = timeline.schedule.steps[first].phase
 
-    def whole(count: int) -> Window:
-        return Window(phase, first, count, start_s, float(ends[first + count - 1]))
+    def part(steps: int, layers: int | None = None) -> Window:
+        return within(timeline, Window(phase, first, steps, 0.0, 0.0, layers))
 
-    count = bisect_right(range(1, most_steps + 1), most_rows, key=lambda count: len(whole(count).rows(rows)))
+    count = bisect_right(range(1, most_steps + 1), most_rows, key=lambda count: len(part(count).rows(rows)))
     if count:
-        return whole(count)
-    layers = [Window(phase, first, 1, start_s, end_s, i + 1) for i, end_s in enumerate(_block_ends(timeline, first))]
-    few_enough = [window for window in layers if len(window.rows(rows)) <= most_rows]
-    return few_enough[-1] if few_enough else layers[0]
+        return part(count)
+    blocks = [part(1, i + 1) for i in range(len(_block_ends(timeline, first)))]
+    few_enough = [window for window in blocks if len(window.rows(rows)) <= most_rows]
+    return few_enough[-1] if few_enough else blocks[0]
+
+
+def within(timeline: Timeline, window: Window) -> Window:
+    """The same steps or blocks with the times that they have in a timeline, of whatever schedule the window was."""
+    if window.phase is None:
+        return _whole(timeline)
+    ends, first = timeline.step_end_s, window.first
+    last_s = (
+        ends[first + window.steps - 1] if window.layers is None else _block_ends(timeline, first)[window.layers - 1]
+    )
+    return replace(window, start_s=float(ends[first - 1]) if first else 0.0, end_s=float(last_s))
 
 
 def _block_ends(timeline: Timeline, step: int) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.schedule import Phase
 from sim.timeline import Timeline
@@ -18,8 +19,7 @@ def latency(timeline: Timeline) -> dict[str, Any]:
     `x` is the number of the middle decode step of each bin, counted from 1 over the whole run. `quantiles_s` are the
     least step, each percentile from the first on, and the longest.
     """
-    step_s = np.diff(timeline.step_end_s, prepend=0.0)
-    decode = step_s[[step.phase == Phase.DECODE for step in timeline.schedule.steps]]
+    decode = decode_steps_s(timeline)
     per_point = max(1, -(-len(decode) // _MOST_POINTS))
     bins = [decode[at : at + per_point] for at in range(0, len(decode), per_point)]
     return {
@@ -30,6 +30,12 @@ def latency(timeline: Timeline) -> dict[str, Any]:
         "most_s": [_short(part.max()) for part in bins],
         "quantiles_s": [_short(value) for value in np.quantile(decode, np.linspace(0, 1, 101))] if len(decode) else [],
     }
+
+
+def decode_steps_s(timeline: Timeline) -> NDArray[np.float64]:
+    """Seconds of each decode step, in order [decode step]: from the end of the step before to its own."""
+    step_s = np.diff(timeline.step_end_s, prepend=0.0)
+    return step_s[[step.phase == Phase.DECODE for step in timeline.schedule.steps]]
 
 
 def _short(value: Any) -> float:

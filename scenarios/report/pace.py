@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from scenarios.report.causes import MEANINGS, paint
 from scenarios.report.markup import Html, join, tag
+from scenarios.report.pace_parts import LIMIT, VISIBLE, Part, gap_parts, path_parts, union
 from scenarios.report.ranking import Entry
 from scenarios.report.units import SECONDS, aligned
-from sim.critical_path import Cause, Path
-from sim.gap import Gap
+from sim.critical_path import Path
 from sim.readable import percent, seconds
-
-_VISIBLE = 5e-4  # share of a run below which a part is not drawn
-_GAP = {
-    "limit": ("the limit", "--ink-3", "No strategy with as many experts on the GPU takes less."),
-    "policy": (
-        "policy",
-        "--p-demand-load",
-        "Other experts on the GPU, or another split with the CPU, would save this.",
-    ),
-    "prediction": ("prediction", "--p-wasted-prefetch", "Prefetches that nobody used."),
-    "overlap": ("overlap", "--p-sharing", "GPU, CPU and link wait for each other."),
-    "dispatch": ("dispatch", "--p-dispatch", "The host's software, and waking up."),
-}
 
 
 def pace(entries: Sequence[Entry], paths: Sequence[Path]) -> Html:
     """Two lists of stacked bars; a part of a path is a button that leads to the Gantt (`assets/pace.js`)."""
-    spent = [_by_cause(path) for path in paths]
-    seen = sorted({cause for each in spent for cause in each})
-    legend = _legend((cause.label, paint(cause), MEANINGS[cause]) for cause in seen)
+    spent = [path_parts(path) for path in paths]
     return join(
         [
-            legend,
-            _list(entries, [_path_bar(entry, causes) for entry, causes in zip(entries, spent, strict=True)]),
-            *_limits([entry for entry in entries if entry.run.gap is not None]),
+            _legend(spent),
+            _list(entries, [_path_bar(entry, parts) for entry, parts in zip(entries, spent, strict=True)]),
+            *_limits(entries),
         ]
     )
 
 
 def _limits(entries: Sequence[Entry]) -> list[Html]:
-    if not entries:
+    found = [(entry, gap_parts(entry.run.gap)) for entry in entries if entry.run.gap is not None]
+    if not found:
         return []
-    parts = [_gap_parts(entry.run.gap) for entry in entries if entry.run.gap is not None]
-    seen = [name for name in _GAP if any(each[name] > 0 for each in parts)]
     return [
         tag("h3", "From the physical limit to here", tag("small", "what would have to change")),
-        _legend((label, f"var({colour})", why) for label, colour, why in (_GAP[name] for name in seen)),
-        _list(entries, [_gap_bar(entry, each) for entry, each in zip(entries, parts, strict=True)]),
+        _legend([parts for _, parts in found]),
+        _list([entry for entry, _ in found], [_gap_bar(entry, parts) for entry, parts in found]),
     ]
-
-
-def _by_cause(path: Path) -> dict[Cause, float]:
-    """Seconds, those that can be seen."""
-    sums = np.bincount(path.cause, path.segment_s, len(Cause))
-    return {cause: float(sums[cause]) for cause in Cause if sums[cause] >= _VISIBLE * path.length_s}
-
-
-def _gap_parts(found: Gap) -> dict[str, float]:
-    return {"limit": found.limit_s, **found.parts}
 
 
 def _list(entries: Sequence[Entry], bars: Sequence[tuple[Html, str]]) -> Html:
@@ -81,50 +52,57 @@ def _list(entries: Sequence[Entry], bars: Sequence[tuple[Html, str]]) -> Html:
     return tag("ul", *items, class_="pace")
 
 
-def _path_bar(entry: Entry, spent: Mapping[Cause, float]) -> tuple[Html, str]:
+def _path_bar(entry: Entry, parts: Sequence[Part]) -> tuple[Html, str]:
     total_s = entry.run.summary.makespan_s or 1.0
-    largest = sorted(spent.items(), key=lambda item: -item[1])
-    parts = [
+    drawn = [
         tag(
             "button",
             type="button",
-            style=f"width:{s / total_s:.3%};--paint:{paint(cause)}",
-            title=f"{cause.label}: {seconds(s)}, {percent(s / total_s)} of the run",
-            aria_label=f"{cause.label}, {percent(s / total_s)}: show in the timeline",
-            data_cause=str(int(cause)),
-            data_seconds=repr(s),
+            style=f"width:{part.seconds / total_s:.3%};--paint:{part.paint}",
+            title=_title(part, total_s),
+            aria_label=f"{part.label}, {percent(part.seconds / total_s)}: show in the timeline",
+            data_cause=part.key,
+            data_seconds=repr(part.seconds),
         )
-        for cause, s in largest
+        for part in _largest(parts)
     ]
-    return tag("span", *parts, class_="track"), _said({cause.label: s for cause, s in largest}, total_s)
+    return tag("span", *drawn, class_="track"), _said(parts, total_s)
 
 
-def _gap_bar(entry: Entry, parts: Mapping[str, float]) -> tuple[Html, str]:
-    total_s = sum(parts.values()) or 1.0
+def _gap_bar(entry: Entry, parts: Sequence[Part]) -> tuple[Html, str]:
+    total_s = sum(part.seconds for part in parts) or 1.0
+    lost = [part for part in parts if part.key != LIMIT]
     drawn = [
         tag(
             "i",
-            style=f"width:{s / total_s:.3%};--paint:var({_GAP[name][1]})",
-            title=f"{_GAP[name][0]}: {seconds(s)}, {percent(s / total_s)} of the run",
-            data_part=name,
-            data_seconds=repr(s),
+            style=f"width:{part.seconds / total_s:.3%};--paint:{part.paint}",
+            title=_title(part, total_s),
+            data_part=part.key,
+            data_seconds=repr(part.seconds),
         )
-        for name, s in parts.items()
-        if s >= _VISIBLE * total_s
+        for part in (*(part for part in parts if part.key == LIMIT), *_largest(lost))
+        if part.seconds >= VISIBLE * total_s
     ]
-    lost = {_GAP[name][0]: s for name, s in parts.items() if name != "limit"}
     return tag("span", *drawn, class_="track"), f"{percent(entry.run.of_limit)} of the limit; {_said(lost, total_s)}"
 
 
-def _said(spent: Mapping[str, float], total_s: float) -> str:
+def _title(part: Part, total_s: float) -> str:
+    return f"{part.label}: {seconds(part.seconds)}, {percent(part.seconds / total_s)} of the run"
+
+
+def _largest(parts: Iterable[Part]) -> list[Part]:
+    return sorted(parts, key=lambda part: -part.seconds)
+
+
+def _said(parts: Sequence[Part], total_s: float) -> str:
     """The two that take most."""
-    most = sorted(spent.items(), key=lambda item: -item[1])[:2]
-    return ", ".join(f"{name} {percent(s / total_s)}" for name, s in most if s >= 0.005 * total_s)
+    most = [part for part in _largest(parts)[:2] if part.seconds >= 0.005 * total_s]
+    return ", ".join(f"{part.label} {percent(part.seconds / total_s)}" for part in most)
 
 
-def _legend(items: Iterable[tuple[str, str, str]]) -> Html:
+def _legend(spent: Sequence[Sequence[Part]]) -> Html:
     return tag(
         "ul",
-        *(tag("li", label, style=f"--paint:{colour}", title=why) for label, colour, why in items),
+        *(tag("li", part.label, style=f"--paint:{part.paint}", title=part.meaning) for part in union(spent)),
         class_="legend",
     )

@@ -21,6 +21,7 @@ class Collected:
 
     def __init__(self) -> None:
         self._pairs: list[tuple[Validated, dict[str, Any]]] = []
+        self.worst: tuple[Validated, Timeline, Timeline] | None = None  # its measured and its simulated timeline
         self.causes: dict[str, tuple[float, float]] = {}  # label -> seconds of all paths, measured and simulated
 
     def add(self, found: Validated, measured: Timeline, simulated: Timeline, costs: Costs) -> None:
@@ -28,6 +29,8 @@ class Collected:
         paths = critical_path(measured, costs), critical_path(simulated, costs)
         label = f"{found.scenario} · {found.label} ({signed(found.comparison.error)})"
         self._pairs.append((found, pair(label, *paths, NAMES, _ROWS)))
+        if self.worst is None or abs(found.comparison.error) > abs(self.worst[0].comparison.error):
+            self.worst = found, measured, simulated
         spent = [path.seconds("cause") for path in paths]
         for name in {**spent[0], **spent[1]}:
             one, other = self.causes.get(name, (0.0, 0.0))

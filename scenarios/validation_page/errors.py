@@ -13,12 +13,22 @@ _MOST = 0.5  # relative error at which a bar ends, if none is larger
 
 def by_schedule(found: Validation) -> Html:
     """In the order of the suite; red where the measured time lies outside the range of the prediction."""
-    return deviation_bars([_schedule(each) for each in found.schedules], _MOST)
+    return deviation_bars(schedule_errors(found), _MOST)
+
+
+def schedule_errors(found: Validation) -> list[Deviation]:
+    """The relative error of each schedule."""
+    return [_schedule(each) for each in found.schedules]
 
 
 def by_kind(found: Validation) -> Html:
+    """The deviations of `kind_errors` as bars."""
+    return join([tag("h3", "By kind of operation"), deviation_bars(kind_errors(found))])
+
+
+def kind_errors(found: Validation) -> list[Deviation]:
     """The difference of predicted and measured seconds of each kind of op, which overlap in time."""
-    rows = [
+    return [
         Deviation(
             f"{kind.kind} on {kind.lane}",
             kind.predicted_s - kind.measured_s,
@@ -27,7 +37,6 @@ def by_kind(found: Validation) -> Html:
         )
         for kind in found.kinds
     ]
-    return join([tag("h3", "By kind of operation"), deviation_bars(rows)])
 
 
 def _schedule(each: Validated) -> Deviation:

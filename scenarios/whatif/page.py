@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
-from scenarios.whatif.answer import Answer, conclusion
+from scenarios.whatif.answer import Answer, Figure, conclusion
 from scenarios.whatif.levers import FACTORS, Lever
+from scenarios.whatif.tornado import Panel, panels
 from sim.files import write_text
+from sim.metrics import Summary
 from sim.readable import number, seconds
 
 _ASSETS = files(__package__) / "assets"
-_NOTES = {"decode": "to the right is faster", "first_token": "to the right is sooner"}
-_TITLES = {"decode": "Decode speed", "first_token": "Time to first token"}
+_FACTS: dict[Figure, Callable[[Summary], str]] = {
+    "decode": lambda summary: f"{number(summary.decode_tokens_per_s)} tok/s",
+    "first_token": lambda summary: f"first token after {seconds(summary.ttft_s)}",
+}
 
 
 def write_page(path: Path, answer: Answer) -> None:
@@ -25,56 +29,22 @@ def write_page(path: Path, answer: Answer) -> None:
 
 def render(answer: Answer) -> str:
     """The text of the file."""
-    figures = _figures(answer)
+    shown = panels(answer)
     return fill(
         title=f"{answer.title}: what if",
-        facts=[answer.run.label, answer.machine, *figures.values()],
+        facts=[answer.run.label, answer.machine, *(_FACTS[panel.figure](answer.run.summary) for panel in shown)],
         verdict=join([conclusion(answer)]),
         links={"levers": "Levers", "numbers": "Numbers"},
-        sections=[Html(_own("tornado.html")), _numbers(answer, list(figures))],
+        sections=[Html(_own("tornado.html")), _numbers(answer, shown)],
         footer="Re-timed by moesim, or planned again where a strategy would decide otherwise.",
-        data=_data(answer, list(figures)),
+        data={"panels": [panel._asdict() | {"rows": [row._asdict() for row in panel.rows]} for panel in shown]},
         scripts=_own("tornado.js"),
     )
 
 
-def _figures(answer: Answer) -> dict[str, str]:
-    """The figures that the run has, in words."""
-    summary, found = answer.run.summary, {}
-    if summary.decode_tokens_per_s:
-        found["decode"] = f"{number(summary.decode_tokens_per_s)} tok/s"
-    if summary.ttft_s:
-        found["first_token"] = f"first token after {seconds(summary.ttft_s)}"
-    return found
-
-
-def _data(answer: Answer, figures: list[str]) -> dict[str, Any]:
-    return {
-        "panels": [
-            {"title": _TITLES[figure], "note": _NOTES[figure], "rows": [_row(lever, figure) for lever in answer.levers]}
-            for figure in figures
-        ]
-    }
-
-
-def _row(lever: Lever, figure: str) -> dict[str, Any]:
-    """Half, twice (or the best that it has beside its limit), and the limit, as factors of the present pace."""
-    middle = "× 2" if "× 2" in lever.gains else list(lever.gains)[-2] if len(lever.gains) > 1 else None
-    return {
-        "name": lever.name,
-        "what": lever.what,
-        "elasticity": getattr(lever.elasticity, figure),
-        "half": getattr(lever.loss, figure),
-        "twice": None if middle is None else getattr(lever.gains[middle], figure),
-        "twice_label": middle,
-        "limit": getattr(lever.limit, figure),
-        "limit_label": list(lever.gains)[-1],
-    }
-
-
-def _numbers(answer: Answer, figures: list[str]) -> Html:
-    titles = ["elasticity", "half", *FACTORS, "at most"]
-    heads = [tag("th", title, tag("small", _TITLES[figure]), scope="col") for figure in figures for title in titles]
+def _numbers(answer: Answer, shown: Sequence[Panel]) -> Html:
+    titles, figures = ["elasticity", "half", *FACTORS, "at most"], [panel.figure for panel in shown]
+    heads = [tag("th", title, tag("small", panel.title), scope="col") for panel in shown for title in titles]
     head = tag("thead", tag("tr", tag("th", "More of", scope="col"), *heads))
     rows = [tag("tr", tag("th", lever.name, scope="row"), *_cells(lever, figures)) for lever in answer.levers]
     table = tag("table", head, tag("tbody", *rows))
@@ -88,7 +58,7 @@ _MEANING = (
 )
 
 
-def _cells(lever: Lever, figures: list[str]) -> list[Html]:
+def _cells(lever: Lever, figures: Sequence[Figure]) -> list[Html]:
     cells = []
     for figure in figures:
         paces = [lever.elasticity, lever.loss, *(lever.gains.get(label) for label in FACTORS), lever.limit]

@@ -44,11 +44,7 @@ figure("curves", keys, (plot, hidden) => {
   }), config);
 })();
 
-const causes = [
-  { key: 0, label: "compulsory", paint: "var(--bracket)" },
-  { key: 1, label: "capacity", paint: "var(--s0)" },
-  { key: 2, label: "policy", paint: "var(--c-demand)" },
-];
+const { causes } = report; // of misses
 let splitAt;
 const drawSplit = figure("split", causes, (plot, hidden) => {
   const rows = policies.filter((policy) => policy.label !== "static-oracle").reverse();
