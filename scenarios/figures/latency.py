@@ -56,7 +56,7 @@ def _axes(over: Axes, spread: Axes, every: NDArray[np.float64], unit: str) -> No
         limits(low / 1.2 if log else 0.0, 1.2 * high if log else 1.05 * high)
         plain(axes, grid="y")
     over.set_xlabel("decode step")
-    over.locator_params(axis="x", integer=True)
+    over.locator_params(axis="x", integer=True, min_n_ticks=1)
     over.set_ylabel(f"time of a step, {unit}")
     spread.set_xlabel(f"time of a step, {unit}")
     spread.set_ylabel("% of the steps")

@@ -48,7 +48,7 @@ def misses_by_layer(study: Study) -> Figure | None:
         ratios = study.layer_miss_ratios(policy)[at]
         axes.plot(np.arange(len(ratios)), ratios, **_look(policy, number), marker="o" if len(ratios) < 30 else "")
     axes.set_xlabel(f"MoE layer (cache of {_size(study, at)})")
-    axes.locator_params(axis="x", integer=True)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     return figure
 
 

@@ -73,7 +73,7 @@ def over_time(result: ScenarioResult) -> Figure | None:
         axes.remove()
     for axes in grid[: len(kinds)][-columns:]:
         axes.tick_params(labelbottom=True)
-    grid[0].locator_params(axis="x", integer=True)
+    grid[0].locator_params(axis="x", integer=True, min_n_ticks=1)
     figure.supxlabel(f"{phase} step", fontsize=7.5)
     return figure
 
