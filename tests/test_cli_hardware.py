@@ -47,9 +47,8 @@ def test_execute_runs_a_saved_schedule_and_saves_the_median_run(tmp_path: Path) 
 def test_validate_executes_every_schedule_of_a_suite(tmp_path: Path) -> None:
     write_files(tmp_path)
     (tmp_path / "suite.yaml").write_text(SUITE, encoding="utf-8")
-    shown = moesim(
-        "validate", tmp_path / "suite.yaml", "--machine", tmp_path / "machine.json", "--repeats", "2", "--out", tmp_path
-    )
+    options = ("--machine", tmp_path / "machine.json", "--repeats", "2", "--out", tmp_path, "--figures", "svg")
+    shown = moesim("validate", tmp_path / "suite.yaml", *options)
     assert "tiny suite on toy" in shown
     kept = read_json(tmp_path / "validation.json")
     assert [(each["scenario"], each["label"]) for each in kept["schedules"]] == [
@@ -59,6 +58,9 @@ def test_validate_executes_every_schedule_of_a_suite(tmp_path: Path) -> None:
         assert each["comparison"]["measured_s"] > 0
         assert each["comparison"]["runs"] == 2
         assert each["comparison"]["bytes_equal"]
+    assert {path.stem for path in (tmp_path / "figures").glob("*.svg")} == {
+        "predicted-and-measured", "errors-by-schedule", "errors-by-cause", "errors-by-kind", "measured-over-simulated"
+    }  # fmt: skip
 
 
 def test_an_unknown_backend_is_refused(tmp_path: Path) -> None:

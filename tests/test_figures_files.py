@@ -25,6 +25,7 @@ from tests.report_pages import with_runs
 from tests.scenario_files import SCENARIO, write_files
 from tests.sweep_tables import write_sweep
 from tests.test_cli import moesim, refused
+from tests.traces import random_trace
 
 TWO = SCENARIO[: SCENARIO.index("strategies:")] + "strategies: [on-demand, {label: lru, name: cache}]\n"
 FORMATS = ("svg", "png", "pdf")
@@ -166,6 +167,10 @@ def test_figures_need_a_place_and_matplotlib(tmp_path: Path, monkeypatch: pytest
 
 
 def test_other_commands_draw_too(tmp_path: Path) -> None:
+    random_trace([(4, 60)], n_layers=3, n_experts=8, seed=1).save(tmp_path / "t.trace.arrow")
+    asked = ("--policy", "lru", "--capacity", "25%", "--out", tmp_path / "r", "--figures", "svg")
+    moesim("replay", tmp_path / "t.trace.arrow", *asked)
+    assert {"lru", "belady", "% of the experts in the cache"} <= {*svg_texts(tmp_path / "r/figures/miss-ratios.svg")}
     sweep = write_sweep(tmp_path / "sweep")
     moesim("explore", sweep, "--figures", "svg")
     assert sorted(path.name for path in (sweep / "figures").iterdir()) == ["map.svg", "pareto.svg"]
