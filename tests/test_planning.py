@@ -210,7 +210,7 @@ def test_only_what_a_twin_covers_is_given_to_it(monkeypatch: pytest.MonkeyPatch)
     for strategy in (Cache(), OnDemand(), *(Cache(policy=policy) for policy in COMPILED)):
         assert twin_of(strategy) is not None
     assert set(COMPILED) == set(ONLINE) - {"mrs"}
-    monkeypatch.setattr(twins, "find_spec", lambda name: None)
+    monkeypatch.setattr(twins, "has_compiler", lambda: False)
     assert twin_of(Cache()) is None
     trace = random_trace([(3, 9)], 2, 4, 2)
     assert len(plan(Cache(), PLAIN, BF16, trace, cached=3)) == len(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.compiler import has_compiler
 from sim.planning.passes import Passes
 from sim.predict import PerfectPredictor, Predictor, RecallPredictor, RecordedPredictor
 from sim.trace import ExpertIds, RoutingTrace
@@ -21,7 +20,7 @@ def told_at_once(
 
     The predictor has then learned what it would have.
     """
-    if find_spec("numba") is None:
+    if not has_compiler():
         return None
     from sim.planning.kernels.guess import sum_up
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
+from sim.compiler import has_compiler
 from sim.planning.cache import covers_cache, decide_cache
 from sim.planning.decisions import Decisions
 from sim.planning.guesses import Guesses
@@ -28,7 +28,7 @@ _TWINS: dict[type[Strategy], tuple[Callable[[Any], bool], Twin]] = {
 
 def twin_of(strategy: Strategy) -> Twin | None:
     """The twin of exactly this class with knobs that it covers, if Numba is there; the plain path serves all others."""
-    if type(strategy) not in _TWINS or _altered(strategy) or find_spec("numba") is None:
+    if type(strategy) not in _TWINS or _altered(strategy) or not has_compiler():
         return None
     covers, twin = _TWINS[type(strategy)]
     return twin if covers(strategy) else None
