@@ -9,7 +9,7 @@ from scenarios.resolve import Case
 from scenarios.results import RunResult
 from sim.bounds import Bounder, Bounds
 from sim.cost import CostModel
-from sim.gap import Gap, gap
+from sim.gap import gap
 
 
 class Limits:
@@ -41,10 +41,12 @@ class Limits:
             self._known[key] = bounder.bounds(n_slots)
         return self._known[key]
 
-    def gap(self, number: int, run: RunResult) -> Gap | None:
-        """What keeps a run from its limit; None for a run of which no ops are kept."""
+    def on(self, number: int, run: RunResult) -> RunResult:
+        """The run of entry `number` with its limit and its gap; as it was if none of its ops are kept."""
         limit = self.of(number, run)
-        return None if limit is None else gap(run.timeline, self._fresh(run.stack, run), limit)
+        if limit is None:
+            return run
+        return replace(run, limit=limit, gap=gap(run.timeline, self._fresh(run.stack, run), limit))
 
     def _fresh(self, stack: str | None, run: RunResult) -> Bounder:
         case = self._case
@@ -54,6 +56,4 @@ class Limits:
 def with_limits(case: Case, runs: Sequence[RunResult]) -> tuple[RunResult, ...]:
     """The runs of a case's entries, in their order, with the bounds on each and its gap to them."""
     limits = Limits(case)
-    return tuple(
-        replace(run, limit=limits.of(number, run), gap=limits.gap(number, run)) for number, run in enumerate(runs)
-    )
+    return tuple(limits.on(number, run) for number, run in enumerate(runs))

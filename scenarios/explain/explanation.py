@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scenarios.cards import explanation_card
 from scenarios.limits import Limits
@@ -55,16 +55,14 @@ def explain(file: ScenarioFile, label: str | None = None, progress: Progress = l
         chosen = ranked[0] if label is None else labels.index(label)
         found = levers(case, case.entries[chosen], progress)
     others = [number for number in ranked if number != chosen]
-    limits = Limits(case)
-    run = replace(runs[chosen], limit=limits.of(chosen, runs[chosen]))
-    between = limits.gap(chosen, run)
-    assert between is not None  # these runs keep their ops
+    run = Limits(case).on(chosen, runs[chosen])
+    assert run.gap is not None  # these runs keep their ops
     return Explanation(
         title=case.title,
         machine=case.machine.name,
         run=run,
         path=_path(case, chosen, run),
-        gap=between,
+        gap=run.gap,
         levers=found,
         runner_up=(runs[others[0]], _path(case, others[0], runs[others[0]])) if others else None,
     )
