@@ -11,23 +11,21 @@ from scenarios.report.gantt_assets import GANTT_SCRIPTS, GANTT_STYLES, gantt_mar
 from scenarios.report.gantt_pair import pair
 from scenarios.report.markup import Html, join, tag
 from scenarios.report.template import fill
-from sim.critical_path import critical_path
 from sim.files import write_text
 from sim.readable import change, number, seconds
-from sim.timeline import Timeline
 from sim.timeline_diff import Difference
 
 _ROWS = 250_000  # of both timelines
 
 
-def write_difference(path: str | Path, found: Difference, a: Timeline, b: Timeline, names: tuple[str, str]) -> None:
+def write_difference(path: str | Path, found: Difference, names: tuple[str, str]) -> None:
     """Write the page as one offline HTML file, atomically."""
-    write_text(path, render(found, a, b, names))
+    write_text(path, render(found, names))
 
 
-def render(found: Difference, a: Timeline, b: Timeline, names: tuple[str, str]) -> str:
+def render(found: Difference, names: tuple[str, str]) -> str:
     """The text of the file; `names` are those of the timelines."""
-    drawn = pair(f"{names[0]} over {names[1]}", critical_path(a), critical_path(b), ("A", "B"), _ROWS)
+    drawn = pair(f"{names[0]} over {names[1]}", *found.paths, ("A", "B"), _ROWS)
     sections = {
         "change": ("What changed", join([cause_bars(found.causes, ("A", "B")), _kinds(found)])),
         "timeline": ("A over B", gantt_markup("Timelines")),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.critical_path import critical_path
+from sim.critical_path import Path, critical_path
 from sim.errors import InputError
 from sim.notebook import shown, why
 from sim.schedule import Kind, Ops, Reason, Schedule
@@ -45,6 +45,7 @@ class Difference:
     `causes` are the seconds of both critical paths by cause, the largest change first: their changes sum to that of
     the makespan. `kinds`: busy time, in the same order. `reasons` counts the routed experts, aligned, that both compute
     for different reasons, by (reason in A, reason in B). `step_s` [step] is what each step takes longer in B.
+    `paths` are the critical paths of both.
     """
 
     a_s: float
@@ -54,6 +55,7 @@ class Difference:
     alignment: Alignment
     reasons: dict[tuple[str, str], int]
     step_s: NDArray[np.float64]
+    paths: tuple[Path, Path]
 
 
 def difference(a: Timeline, b: Timeline) -> Difference:
@@ -65,7 +67,8 @@ def difference(a: Timeline, b: Timeline) -> Difference:
             value=f"{len(a.schedule.steps)} and {len(b.schedule.steps)}",
             remedy="compare two strategies, or two machines, on one model and one trace",
         )
-    path_a, path_b = (critical_path(each).seconds("cause") for each in (a, b))
+    paths = critical_path(a), critical_path(b)
+    path_a, path_b = (path.seconds("cause") for path in paths)
     causes = {name: (path_a.get(name, 0.0), path_b.get(name, 0.0)) for name in {**path_a, **path_b}}
     alignment = align(a.schedule.ops, b.schedule.ops)
     return Difference(
@@ -76,6 +79,7 @@ def difference(a: Timeline, b: Timeline) -> Difference:
         alignment=alignment,
         reasons=_reasons(a.schedule.ops, b.schedule.ops, alignment),
         step_s=np.diff(b.step_end_s, prepend=0.0) - np.diff(a.step_end_s, prepend=0.0),
+        paths=paths,
     )
 
 

@@ -42,7 +42,7 @@ def diff(
     if out is not None:
         from scenarios.diff_page import write_difference
 
-        write_difference(out, found, *timelines, names)
+        write_difference(out, found, names)
         if figures:
             from scenarios.figures.pair import difference_figures
             from scenarios.figures.save import save_all

@@ -36,7 +36,7 @@ def validate(
     from scenarios.output import check_folder
     from scenarios.progress import progress_bar
     from scenarios.suite import load_suite
-    from scenarios.validate import validate_suite
+    from scenarios.validate import ignore, validate_suite
     from scenarios.validation_page import Collected, write_validation
     from scenarios.validation_table import print_validation
     from sim.errors import InputError
@@ -56,7 +56,7 @@ def validate(
             loaded.files,
             lambda schedule: execute(schedule, runner, repeats=repeats),
             progress=say,
-            seen=collected.add,
+            seen=collected.add if out is not None else ignore,
         )
     if out is not None:
         found.write_json(out / "validation.json")
