@@ -23,9 +23,10 @@ def walk_back(
     """Go from `op`, which ends last, `now`, to the start; how many segments and windows there are, latest first.
 
     `segments` is (op, part, begin, end) and `windows` (begin, end), lists or arrays to be filled; -1 if they are too
-    short. `cancelled_by` is used up. Inputs are [op]; `full` is the duration at full speed (infinite: not known),
+    short. Inputs are [op]; `full` is the duration at full speed (infinite: not known),
     `wake` the longest time that a lane may need to come back to work.
     """
+    cancelled_by = cancelled_by.copy()  # it is used up
     n = m = 0
     queue_ready = urgent_ready = _ALWAYS  # since when an op of the path, an urgent one, was ready in the present queue
     while op >= 0:

@@ -53,7 +53,7 @@ def walk(timeline: Timeline, costs: Costs | None) -> Walked:
     columns = _columns(timeline, costs)
     last, n, most = int(timeline.times.end_s.argmax()), -1, 4 * len(timeline.times) + 16
     while n < 0:  # there are hardly ever more segments
-        n, m, segments, windows = _walked(last, timeline.makespan_s, [column.copy() for column in columns], most)
+        n, m, segments, windows = _walked(last, timeline.makespan_s, columns, most)
         most *= 2
     op, part, begin_s, end_s = (column[:n][::-1] for column in segments)
     held_up_s = np.stack([column[:m][::-1] for column in windows], axis=1)

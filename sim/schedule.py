@@ -249,3 +249,13 @@ class Schedule:
         except (LookupError, TypeError, ValueError, AttributeError, ScheduleError, InputError) as error:
             raise FormatError(f"not a usable schedule: {error}", file=path, remedy="plan it again") from error
         return schedule
+
+
+def numbers_in_phase(schedule: Schedule) -> list[int]:
+    """Number of each step among those of its phase, from 1."""
+    seen = [0] * len(Phase)
+    numbers = []
+    for step in schedule.steps:
+        seen[step.phase] += 1
+        numbers.append(seen[step.phase])
+    return numbers

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.report.categories import DISPATCH, categories_of
-from sim.schedule import Phase, Schedule
+from sim.schedule import Phase, Schedule, numbers_in_phase
 from sim.timeline import Timeline
 
 STEPS, CRITICAL_PATH, FIRST_LANE = 2, 3, 4  # numbers of the tracks; the process has 1
@@ -59,12 +59,10 @@ def slices_of(timeline: Timeline) -> Slices:
 def step_names(schedule: Schedule) -> list[str]:
     """Prefill, decode 1, decode 2, …; prefills are numbered where there are several."""
     total = [sum(step.phase == phase for step in schedule.steps) for phase in Phase]
-    seen = [0] * len(Phase)
     names = []
-    for step in schedule.steps:
-        seen[step.phase] += 1
+    for step, number in zip(schedule.steps, numbers_in_phase(schedule), strict=True):
         numbered = step.phase == Phase.DECODE or total[step.phase] > 1
-        names.append(f"{step.phase.name.lower()} {seen[step.phase]}" if numbered else step.phase.name.lower())
+        names.append(f"{step.phase.name.lower()} {number}" if numbered else step.phase.name.lower())
     return names
 
 

@@ -9,6 +9,7 @@ from scenarios.report.markup import Html
 
 GANTT_STYLES = ("gantt/gantt.css",)
 GANTT_SCRIPTS = (
+    "choice.js",
     "packing.js",
     *(f"gantt/{name}.js" for name in ("view", "columns", "words", "axis", "picture", "motion", "gantt")),
 )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.report.gantt_rows import Rows
-from sim.schedule import Kind, Phase
+from sim.schedule import Kind, Phase, numbers_in_phase
 from sim.timeline import Timeline
 
 
@@ -113,27 +113,20 @@ def title(timeline: Timeline, window: Window) -> str:
     part = "" if window.layers is None else f", first {window.layers} of {timeline.schedule.model.n_layers} layers"
     if window.phase == Phase.PREFILL:
         return f"Prefill{part}"
-    nth = number_in_phase(timeline, window.first)
+    nth = numbers_in_phase(timeline.schedule)[window.first]
     span = f"steps {nth}–{nth + window.steps - 1}" if window.steps > 1 else f"step {nth}"
     return f"Decode, {span}{part}"
-
-
-def number_in_phase(timeline: Timeline, step: int) -> int:
-    """Number of a step among those of its phase, from 1."""
-    steps = timeline.schedule.steps
-    return 1 + sum(each.phase == steps[step].phase for each in steps[:step])
 
 
 def steps_in(timeline: Timeline, window: Window) -> list[dict[str, Any]]:
     """Ends and names of the steps that are wholly in a window."""
     if window.layers is not None:
         return []
+    steps, numbers = timeline.schedule.steps, numbers_in_phase(timeline.schedule)
     return [
-        {"end_s": float(timeline.step_end_s[i]), "name": _step_name(timeline, i)}
+        {
+            "end_s": float(timeline.step_end_s[i]),
+            "name": f"{'prefill' if steps[i].phase == Phase.PREFILL else 'step'} {numbers[i]}",
+        }
         for i in range(window.first, window.first + window.steps)
     ]
-
-
-def _step_name(timeline: Timeline, step: int) -> str:
-    kind = "prefill" if timeline.schedule.steps[step].phase == Phase.PREFILL else "step"
-    return f"{kind} {number_in_phase(timeline, step)}"

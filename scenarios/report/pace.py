@@ -36,8 +36,7 @@ def _limits(entries: Sequence[Entry]) -> list[Html]:
 
 
 def _list(entries: Sequence[Entry], bars: Sequence[tuple[Html, str]]) -> Html:
-    _, lengths = aligned([entry.run.summary.makespan_s for entry in entries], SECONDS)
-    unit, _ = aligned([entry.run.summary.makespan_s for entry in entries], SECONDS)
+    unit, lengths = aligned([entry.run.summary.makespan_s for entry in entries], SECONDS)
     items = [
         tag(
             "li",

@@ -27,7 +27,7 @@ from sim.files import write_text
 from sim.schedule import Phase
 
 _STYLES = ("pace.css", *GANTT_STYLES, "expert_maps.css")
-_SCRIPTS = (*GANTT_SCRIPTS, "pace.js", "choice.js", "expert_maps.js", "over_time.js", "latency.js")
+_SCRIPTS = (*GANTT_SCRIPTS, "pace.js", "expert_maps.js", "over_time.js", "latency.js")
 
 
 class Section(NamedTuple):

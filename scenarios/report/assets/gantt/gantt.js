@@ -48,20 +48,12 @@ const gantt = (() => {
   }
 
   function choices() {
-    const button = (text, pressed, action) => {
-      const made = Object.assign(document.createElement("button"), { type: "button", textContent: text });
-      made.setAttribute("aria-pressed", String(pressed));
-      made.addEventListener("click", action);
-      return made;
-    };
-    element("view").replaceChildren(...state.run.views.map((each, i) => button(each.title, i === state.part, () => show(state.run, i))));
-    element("colour").replaceChildren(...[["Reasons", false], ["Critical path", true]].map(([text, byPath]) =>
-      button(text, byPath === state.byPath, () => colourBy(byPath))));
+    choice(element("view"), state.run.views.map((each) => each.title), state.part, (part) => show(state.run, part));
+    choice(element("colour"), ["Reasons", "Critical path"], Number(state.byPath), (byPath) => colourBy(Boolean(byPath)));
   }
 
   function colourBy(byPath) {
     state.byPath = byPath;
-    choices();
     legends();
     draw();
   }
